@@ -1,0 +1,120 @@
+"""The errors that Slipway means to raise, sorted by what the caller should do.
+
+Every one of them reads as one line: stage, cause, what already landed, the next command. The code that
+fails knows the cause and often the next command; the runner, which knows the stage and what landed,
+adds those on the way up (`at`).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Self
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+QUOTE_LIMIT = 600
+
+
+def quote(text: str, *, limit: int = QUOTE_LIMIT) -> str:
+    """Return foreign output on one line, printable only, and no longer than `limit` characters.
+
+    Foreign output may hold terminal escapes or workflow commands (`::set-output …`); neither may reach a
+    terminal or a CI log as such.
+    """
+    printable = "".join(c if c.isprintable() else " " for c in text)
+    line = " ".join(printable.split()).replace("::", ": :")
+    return line if len(line) <= limit else line[: limit - 1] + "…"
+
+
+class DeliveryError(Exception):
+    """A stage could not do its work.
+
+    Args:
+        cause: what happened, in one line, without secrets.
+        stage: the stage's name; the runner adds it where the code that fails does not know it.
+        landed: the effects that are already in place, in order.
+        next_command: what the reader should type next.
+    """
+
+    def __init__(
+        self,
+        cause: str,
+        *,
+        stage: str = "",
+        landed: Sequence[str] = (),
+        next_command: str = "",
+    ) -> None:
+        super().__init__(cause)
+        self.cause = cause
+        self.stage = stage
+        self.landed = tuple(landed)
+        self.next_command = next_command
+
+    def at(self, stage: str, *, landed: Sequence[str] = (), next_command: str = "") -> Self:
+        """Add what only the runner knows; what the raiser said stays."""
+        self.stage = self.stage or stage
+        self.landed = self.landed or tuple(landed)
+        self.next_command = self.next_command or next_command
+        return self
+
+    def __str__(self) -> str:
+        head = f"{self.stage}: {self.cause}" if self.stage else self.cause
+        landed = "; ".join(self.landed) or "nothing"
+        line = f"{head.rstrip('.')}. Landed: {landed}."
+        return f"{line} Next: {self.next_command}" if self.next_command else line
+
+
+class TransientError(DeliveryError):
+    """Worth another try until the deadline."""
+
+
+class PushRejectedError(TransientError):
+    """The branch moved between fetch and push."""
+
+
+class ServiceUnavailableError(TransientError):
+    """A server did not answer, or answered 429 or 5xx."""
+
+
+class UnknownOutcomeError(TransientError):
+    """The connection dropped after the request was sent: read the state again before anything else."""
+
+
+class TerminalError(DeliveryError):
+    """Trying again changes nothing: somebody has to act first."""
+
+
+class SettingsError(TerminalError):
+    """The configuration or an argument is wrong; nothing was touched."""
+
+
+class AccessDeniedError(TerminalError):
+    """A server knows us or not, and says no (401, 403)."""
+
+
+class NotFoundError(TerminalError):
+    """Something that has to be there is not."""
+
+
+class ConflictError(TerminalError):
+    """Something is there, and it is not ours to change."""
+
+
+class SupersededError(TerminalError):
+    """A newer deploy of the same application has already landed."""
+
+
+class ScanFindingsError(TerminalError):
+    """The scanner found what the environment's policy refuses."""
+
+
+class RolloutFailedError(TerminalError):
+    """The new pods cannot become ready."""
+
+
+class HealthDegradedError(TerminalError):
+    """The new revision runs and is not healthy."""
+
+
+class DeadlineError(TerminalError):
+    """The time for a wait ran out."""

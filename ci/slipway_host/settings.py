@@ -1,0 +1,131 @@
+"""What each part of the host-side step needs to know: frozen, one dataclass per service it talks to.
+
+Nothing here reads the environment or a file: whoever starts a run builds these and passes them on.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pydantic import SecretStr
+
+    from slipway_host.config import Generated
+
+SHORT_HASH = 8
+"""Characters of the commit hash that make the tag (R6)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RegistrySettings:
+    """An account at a container registry; `host` is `name[:port]`."""
+
+    host: str
+    username: str
+    password: SecretStr
+
+
+@dataclass(frozen=True, kw_only=True)
+class GitSettings:
+    """A remote repository and the account that writes to it.
+
+    Args:
+        url: https or ssh address without credentials.
+        branch: the branch that is written.
+        username: sent with the token over https.
+        token: password or access token; None for ssh.
+    """
+
+    url: str
+    branch: str
+    username: str = "slipway"
+    token: SecretStr | None = None
+    author_name: str = "slipway"
+    author_email: str = "slipway@users.noreply.invalid"
+
+
+@dataclass(frozen=True, kw_only=True)
+class PostgresSettings:
+    """The PostgreSQL server in the cluster; `admin_password` None means: read the cluster's Secret."""
+
+    namespace: str
+    selector: str
+    container: str
+    host: str
+    port: int
+    admin_user: str
+    secret: str
+    admin_password: SecretStr | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class DatabaseSettings:
+    """One service's database and the role that owns it."""
+
+    name: str
+    role: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class SecretsSettings:
+    """One service's Kubernetes Secret.
+
+    Args:
+        name: the Secret's name.
+        generate: keys with random values, by recipe.
+        given: keys with values that the caller brings (a JWT_SECRET from the CI's store).
+        pull_secret: the dockerconfigjson Secret's name (R33).
+    """
+
+    name: str
+    generate: dict[str, Generated] = field(default_factory=dict)
+    given: dict[str, SecretStr] = field(default_factory=dict)
+    pull_secret: str = "registry-credentials"  # noqa: S105 - a Kubernetes name
+
+
+@dataclass(frozen=True, kw_only=True)
+class Deadlines:
+    """How long each wait may take, in seconds."""
+
+    git_s: float = 120
+    database_s: float = 60
+    sync_s: float = 180
+    rollout_s: float = 300
+    health_s: float = 60
+
+
+@dataclass(frozen=True, kw_only=True)
+class Target:
+    """One service in one environment at one commit, with every default filled in.
+
+    Args:
+        service: key in `slipway.yaml`.
+        app: folder in the GitOps repository, and the Argo CD Application's name.
+        commit: 40 hexadecimal characters.
+        repository: image repository without tag, `host[:port]/namespace/service`.
+        values: path of the values file in the GitOps repository.
+        workload_kind: `Deployment` or `StatefulSet`.
+        health_stable_s: seconds that the endpoint has to stay healthy.
+    """
+
+    service: str
+    app: str
+    environment: str
+    commit: str
+    repository: str
+    namespace: str
+    values: str
+    argocd_namespace: str
+    workload_kind: str
+    workload_name: str
+    health_path: str
+    health_port: int
+    health_stable_s: float
+    database: DatabaseSettings | None
+    secrets: SecretsSettings
+
+    @property
+    def tag(self) -> str:
+        """The image tag: the first 8 characters of the commit hash (R6)."""
+        return self.commit[:SHORT_HASH]
