@@ -49,10 +49,13 @@ def _not_in(reserved: frozenset[str], what: str) -> AfterValidator:
 
 
 DnsLabel = Annotated[
-    str, _matches(DNS_LABEL, "a DNS label (a-z, 0-9 and -, at most 63 characters, no - at the ends)")
+    str,
+    _matches(DNS_LABEL, "a DNS label (a-z, 0-9 and -, at most 63 characters, no - at the ends)"),
 ]
 Namespace = Annotated[DnsLabel, _not_in(RESERVED_NAMESPACES, "namespace")]
-ImagePrefix = Annotated[str, _matches(IMAGE_PREFIX, "a registry with a namespace, like ghcr.io/acme")]
+ImagePrefix = Annotated[
+    str, _matches(IMAGE_PREFIX, "a registry with a namespace, like ghcr.io/acme")
+]
 ImageReference = Annotated[str, _matches(IMAGE_REFERENCE, "an image reference")]
 SqlName = Annotated[
     str,
@@ -82,7 +85,8 @@ class GitOps(Model):
     ] = Field(description="https or ssh address, without credentials")
     branch: Branch = Field("main", description="branch that is written")
     values: RelativePath = Field(
-        "apps/{app}/values.yaml", description="path of an application's values file; {app} is its name"
+        "apps/{app}/values.yaml",
+        description="path of an application's values file; {app} is its name",
     )
 
     @model_validator(mode="after")
@@ -180,10 +184,14 @@ class Service(Model):
     app: DnsLabel | None = Field(
         None, description="name of the application in the GitOps repository and in Argo CD"
     )
-    context: RelativePath = Field(".", description="folder that is built, from the repository's root")
+    context: RelativePath = Field(
+        ".", description="folder that is built, from the repository's root"
+    )
     dockerfile: RelativePath = Field("Dockerfile", description="path inside the context")
     build_args: dict[EnvName, str] = Field(default_factory=dict)
-    namespace: Namespace | None = Field(None, description="default: the project's namespace, else app")
+    namespace: Namespace | None = Field(
+        None, description="default: the project's namespace, else app"
+    )
     test: Test | None = None
     database: Database | None = None
     secrets: Secrets = Secrets()
@@ -194,7 +202,9 @@ class Service(Model):
 class Scan(Model):
     """What the scanner's findings do to a run."""
 
-    gate: Literal["report", "fail"] = Field("report", description="report: findings never stop a run")
+    gate: Literal["report", "fail"] = Field(
+        "report", description="report: findings never stop a run"
+    )
     severity: Severity = Field("CRITICAL", description="lowest severity that the gate looks at")
 
 
@@ -254,5 +264,7 @@ class Config(Model):
 
         known = {**DEFAULT_ENVIRONMENTS, **self.environments}
         if name not in known:
-            raise SettingsError(f"unknown environment {name!r}: there are {', '.join(sorted(known))}")
+            raise SettingsError(
+                f"unknown environment {name!r}: there are {', '.join(sorted(known))}"
+            )
         return known[name]
