@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from slipway_lab.layout import Layout
     from slipway_lab.sandbox import Sandbox
 
-PORT = 3443
+PORT = 443
 WRITERS = {"mosuon": (credentials.GIT_WRITER,), "slipway": (credentials.GIT_WRITER,)}
 """Owner of repositories → accounts that may push to them."""
 PUBLIC = ("slipway",)

@@ -214,3 +214,8 @@ def _add(out: tarfile.TarFile, name: str, content: bytes) -> None:
     out.addfile(info, io.BytesIO(content))
 
 
+
+
+def made(layout: Layout) -> bool:
+    """Return whether every root file system is there."""
+    return all(folder_of(layout, image).exists() for image in IMAGES)

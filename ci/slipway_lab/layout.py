@@ -22,7 +22,7 @@ REGISTRY = f"{HOST}:5000"
 """The team's registry: accounts needed to pull and to push."""
 MIRROR = f"{HOST}:5001"
 """The public images: stands where docker.io, gcr.io, ghcr.io and registry.k8s.io are elsewhere."""
-GIT = f"https://{HOST}:3443"
+GIT = f"https://{HOST}"
 KUBERNETES = f"https://{HOST}:6443"
 
 SOURCES = Path(__file__).parent

@@ -20,6 +20,7 @@ PACKAGES = (
     "apache2-utils",
     "containerd",
     "containernetworking-plugins",
+    "dnsmasq-base",
     "docker-registry",
     "etcd-server",
     "fcgiwrap",

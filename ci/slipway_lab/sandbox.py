@@ -28,9 +28,10 @@ if TYPE_CHECKING:
 
     from slipway_lab.layout import Layout
 
-OVERLAYS = ("etc", "opt", "usr/local", "var")
+OVERLAYS = ("etc", "opt", "usr", "var")
 """Folders whose changes stay inside the lab: parts expect to write there."""
 MACHINE_RESOLVERS = (Path("/run/systemd/resolve/resolv.conf"), Path("/etc/resolv.conf"))
+TRUST = "/etc/ssl/certs/ca-certificates.crt"
 POLL_S = 0.1
 
 
@@ -115,6 +116,10 @@ class Sandbox:
             f"printf '%s' '{_resolv_conf()}' > /etc/resolv.conf",
             "printf '127.0.0.1 localhost\\n127.0.1.1 slipway-lab\\n' > /etc/hosts",
             "sysctl -qw net.ipv4.ip_forward=1",
+            # Every part, and every container of the engine, trusts the lab's authority from here on.
+            f"cp {layout.trust} {TRUST}",
+            "mkdir -p /usr/local/share/ca-certificates",
+            f"cp {layout.ca} /usr/local/share/ca-certificates/slipway-lab.crt",
         ]
         self.run(["sh", "-c", "\n".join(script)])
 
@@ -147,7 +152,7 @@ class Sandbox:
             with log.open("wb") as output:
                 starter = subprocess.Popen(  # noqa: S603 - our own argument list
                     [*self.enter(), *map(str, arguments)],
-                    env={**os.environ, **(env or {})},
+                    env={**os.environ, "SSL_CERT_FILE": TRUST, **(env or {})},
                     stdin=subprocess.DEVNULL,
                     stdout=output,
                     stderr=subprocess.STDOUT,

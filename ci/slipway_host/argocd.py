@@ -1,0 +1,417 @@
+"""Have Argo CD apply our commit, through its Application and nothing but the Kubernetes API.
+
+Relied on, from the controller's source (3.2): an operation exists for as long as `.operation` does,
+and is requested by setting it and clearing `status.operationState`; a sync window leaves it Running
+with a message; the refresh annotation goes once its comparison is stored.
+"""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+import anyio
+
+from slipway_host import pods
+from slipway_host.errors import (
+    ConflictError,
+    DeadlineError,
+    NotFoundError,
+    TerminalError,
+    TransientError,
+    quote,
+)
+from slipway_host.results import StageResult, Status
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from slipway_host.kube import KubeClient
+    from slipway_host.pods import Changes, Json
+    from slipway_host.progress import Report
+    from slipway_host.settings import Target
+
+GROUP = "/apis/argoproj.io/v1alpha1"
+REFRESH = "argocd.argoproj.io/refresh"
+FAILED = frozenset({"Failed", "Error"})
+SILENT_S = 120.0
+"""A controller that has not looked by then is down: a large repository's clone takes less."""
+
+
+def watched(target: Target) -> pods.Watched:
+    """Return what has to be watched to see the Application move."""
+    path = f"{GROUP}/namespaces/{target.argocd_namespace}/applications"
+    return pods.Watched(path=path, fields=f"metadata.name={target.app}")
+
+
+@dataclass(frozen=True)
+class Application:
+    """An Application's own words, each under the name that Argo CD gives it."""
+
+    body: Json
+
+    @property
+    def status(self) -> Json:
+        """All of the status; empty before the controller's first look."""
+        return dict(self.body.get("status") or {})
+
+    @property
+    def sync_status(self) -> str:
+        """Synced, OutOfSync or Unknown."""
+        return str(self.status.get("sync", {}).get("status", "Unknown"))
+
+    @property
+    def health(self) -> str:
+        """Healthy, Progressing, Degraded, Suspended, Missing or Unknown."""
+        return str(self.status.get("health", {}).get("status", "Unknown"))
+
+    @property
+    def revisions(self) -> tuple[str, ...]:
+        """What the live state was last compared with: one revision for each source."""
+        return _revisions(self.status.get("sync", {}))
+
+    @property
+    def reconciled_at(self) -> str:
+        """When the controller last stored a comparison."""
+        return str(self.status.get("reconciledAt", ""))
+
+    @property
+    def refreshing(self) -> bool:
+        """Whether a refresh was asked for and not yet done."""
+        return REFRESH in self.body["metadata"].get("annotations", {})
+
+    @property
+    def operation(self) -> Json | None:
+        """The operation that is requested or running.
+
+        A phase Running without it is an orphan, which no controller ever finishes.
+        """
+        return self.body.get("operation") or None
+
+    @property
+    def last(self) -> Json:
+        """The state of the latest operation, running or ended (`operationState`)."""
+        return dict(self.status.get("operationState") or {})
+
+    @property
+    def phase(self) -> str:
+        """Running, Succeeded, Failed, Error or Terminating; empty before the first operation."""
+        return str(self.last.get("phase", ""))
+
+    @property
+    def operated(self) -> tuple[str, ...]:
+        """The revisions of the latest operation's result."""
+        return _revisions(self.last.get("syncResult") or {})
+
+    @property
+    def initiator(self) -> str:
+        """Who started the operation that runs."""
+        by = (self.operation or {}).get("initiatedBy", {})
+        if by.get("automated"):
+            return "Argo CD's automated sync"
+        return quote(str(by.get("username") or "somebody unnamed"), limit=80)
+
+    def requested(self, request: str) -> bool:
+        """Say whether the operation that is requested or running is the one with this mark."""
+        return _marked(self.operation or {}, request)
+
+    def taken_up(self, request: str) -> bool:
+        """Say whether the controller's latest operation is the one with this mark."""
+        return _marked(self.last.get("operation") or {}, request)
+
+    @property
+    def command(self) -> str:
+        """What shows all of it."""
+        meta = self.body["metadata"]
+        return f"kubectl -n {meta['namespace']} get application {meta['name']} -o yaml"
+
+    def summary(self) -> str:
+        """Return sync status with revisions, health and phase on one line."""
+        at = ", ".join(revision[:8] for revision in self.revisions)
+        phase = f", last operation {self.phase}" if self.phase else ""
+        return f"{self.sync_status}{' at ' + at if at else ''}, {self.health}{phase}"
+
+    def complaints(self) -> str:
+        """Return what Argo CD has to say against itself: operation, resources, conditions (82)."""
+        result = (self.last.get("syncResult") or {}).get("resources") or []
+        failing = [
+            item
+            for item in result
+            if item.get("status") == "SyncFailed" or item.get("hookPhase") in FAILED
+        ]
+        found = [str(self.last.get("message", ""))] if self.phase != "Succeeded" else []
+        found += [f"{_resource(item)}: {item.get('message', '')}" for item in failing[:3]]
+        for item in self.status.get("conditions") or []:
+            if str(item.get("type", "")).endswith("Error"):
+                found.append(f"{item['type']}: {item.get('message', '')}")
+        if self.sync_status == "OutOfSync":
+            resources = self.status.get("resources") or []
+            drift = [_resource(item) for item in resources if item.get("status") == "OutOfSync"]
+            found.append(f"OutOfSync: {', '.join(drift[:5])}" if drift else "")
+        return quote("; ".join(filter(None, found)))
+
+
+def _marked(operation: Json, request: str) -> bool:
+    return any(item.get("value") == request for item in operation.get("info") or [])
+
+
+def _revisions(body: Json) -> tuple[str, ...]:
+    found = body.get("revisions") or [body.get("revision")]
+    return tuple(str(revision) for revision in found if revision)
+
+
+def _resource(item: Json) -> str:
+    return f"{item.get('kind', '')}/{item.get('name', '')}"
+
+
+async def read_application(kube: KubeClient, target: Target) -> Application:
+    """Return the service's Application.
+
+    Raises:
+        NotFoundError: there is none, or there is no Argo CD at all: two messages (fault 78).
+    """
+    body = await kube.find(f"{watched(target).path}/{target.app}")
+    if body is not None:
+        return Application(body)
+    # Argo Rollouts shares the API group, so that the group alone proves nothing.
+    group = await kube.find(GROUP) or {}
+    if not any(item.get("name") == "applications" for item in group.get("resources", [])):
+        raise NotFoundError(
+            "Argo CD is not installed: the cluster has no CRD applications.argoproj.io",
+            next_command="kubectl get crd applications.argoproj.io",
+        )
+    raise NotFoundError(
+        f"Argo CD has no Application {target.app} in namespace {target.argocd_namespace}",
+        next_command=f"kubectl -n {target.argocd_namespace} get applications",
+    )
+
+
+class Holds:
+    """Says whether one of several revisions has our commit; asks Git once for each revision."""
+
+    def __init__(self, commit: str, contains: Callable[[str], Awaitable[bool]]) -> None:
+        self._known = {commit: True}
+        self._contains = contains
+
+    async def one_of(self, revisions: tuple[str, ...], report: Report) -> str:
+        """Return the revision that is our commit or a descendant; empty if none is."""
+        for revision in revisions:
+            if revision not in self._known:
+                ask = partial(self._contains, revision)
+                self._known[revision] = await pods.patiently(ask, report)
+            if self._known[revision]:
+                return revision
+        return ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Decision:
+    """What to do next: `done`, `wait` or `request`, and the line that says why."""
+
+    action: str
+    line: str
+
+
+def decide(app: Application, *, synced: str, operated: str, request: str, seen: bool) -> Decision:
+    """Return what an Application's state asks of us.
+
+    Args:
+        app: its state.
+        synced: the revision with our commit that it was compared with, or nothing.
+        operated: the revision with our commit that the latest operation applied, or nothing.
+        request: the mark of our operation.
+        seen: whether our operation was ever taken up.
+
+    Raises:
+        TerminalError: our operation failed, or a sync window holds the running one back.
+    """
+    message = quote(str(app.last.get("message", "")), limit=200)
+    if app.operation:
+        if app.phase == "Running" and "sync window" in message:
+            raise TerminalError(
+                f"a sync window of the project denies the sync: {message}; Argo CD keeps the "
+                "operation and runs it once the window allows",
+                next_command=f"kubectl -n {app.body['metadata']['namespace']} get appproject "
+                f"{app.body['spec'].get('project', 'default')} -o yaml",
+            )
+        if not app.requested(request):
+            return Decision(action="wait", line=f"waiting for the sync of {app.initiator}")
+        return Decision(action="wait", line=f"Argo CD syncs: {message or 'not taken up yet'}")
+    if app.taken_up(request) and app.phase in FAILED:
+        raise TerminalError(
+            f"the sync ended as {app.phase}: {app.complaints()}", next_command=app.command
+        )
+    failed = bool(operated) and app.phase in FAILED  # a PostSync hook, say: Synced and yet not done
+    if app.sync_status == "Synced" and synced and (seen or not failed):
+        return Decision(action="done", line=app.summary())
+    compared = app.reconciled_at >= str(app.last.get("finishedAt", ""))
+    if seen or (operated and not failed and not compared):
+        return Decision(action="wait", line=f"applied; Argo CD compares again ({app.summary()})")
+    return Decision(action="request", line=f"asking Argo CD to sync ({app.summary()})")
+
+
+def operation(app: Application, *, revision: str, request: str, run_id: str) -> Json:
+    """Return the patch that requests a sync, and fails if the Application moved since it was read.
+
+    Prune and options are those of the Application's own automated sync, so that ours differs from
+    it in nothing but the time. With several sources each keeps its own target: which of them is our
+    repository, only their addresses could tell.
+    """
+    policy = app.body["spec"].get("syncPolicy") or {}
+    sync: Json = {
+        "prune": bool((policy.get("automated") or {}).get("prune", False)),
+        "syncStrategy": {"hook": {}},
+    }
+    if not app.body["spec"].get("sources"):
+        sync["revision"] = revision
+    if policy.get("syncOptions"):
+        sync["syncOptions"] = policy["syncOptions"]
+    wanted: Json = {
+        "initiatedBy": {"username": "slipway"},
+        "info": [
+            {"name": "Reason", "value": f"slipway run {run_id}"},
+            {"name": "Request", "value": request},
+        ],
+        "sync": sync,
+    }
+    if policy.get("retry"):
+        wanted["retry"] = policy["retry"]
+    return {
+        "metadata": {
+            "annotations": {REFRESH: "normal"},
+            # Two requests at once: the second gets a conflict and reads again (fault 80).
+            "resourceVersion": app.body["metadata"]["resourceVersion"],
+        },
+        "operation": wanted,
+        "status": {"operationState": None},
+    }
+
+
+class _Sync:
+    """What a wait remembers from one look to the next."""
+
+    def __init__(
+        self, kube: KubeClient, target: Target, holds: Holds, run_id: str, report: Report
+    ) -> None:
+        self.kube, self.target, self.holds, self.report = kube, target, holds, report
+        self.run_id, self.request = run_id, uuid.uuid4().hex
+        self.app: Application | None = None
+        self.seen = False
+        self.line = ""
+        self.looks = 0
+        self.asked: tuple[float, str] | None = None
+        self.operations = 0
+
+    async def step(self, commit: str) -> bool:
+        """Look once and do what follows; return whether our commit is applied."""
+        app = await pods.patiently(lambda: read_application(self.kube, self.target), self.report)
+        self.app, self.looks = app, self.looks + 1
+        self.seen = self.seen or app.taken_up(self.request)
+        synced = await self.holds.one_of(app.revisions, self.report)
+        operated = await self.holds.one_of(app.operated, self.report)
+        decision = decide(
+            app, synced=synced, operated=operated, request=self.request, seen=self.seen
+        )
+        if decision.line != self.line:
+            self.line = decision.line
+            self.report(decision.line)
+        if decision.action == "request":
+            # A descendant is applied as it is: our commit alone would undo what came after it.
+            revision = synced or operated or commit
+            await self._patch(
+                operation(app, revision=revision, request=self.request, run_id=self.run_id)
+            )
+            self.operations += 1
+        elif decision.action == "wait" and not self.asked:
+            await self._patch({"metadata": {"annotations": {REFRESH: "normal"}}})
+        return decision.action == "done"
+
+    async def _patch(self, body: Json) -> None:
+        path = f"{watched(self.target).path}/{self.target.app}"
+        try:
+            await self.kube.patch(path, body)
+        except (ConflictError, TransientError) as error:
+            # Moved since it was read, or perhaps applied after all: the next look tells.
+            self.report(f"{error.cause}; reading {self.target.app} again")
+            await anyio.sleep(pods.SETTLE_S)
+            return
+        if not self.asked and self.app:
+            self.asked = (anyio.current_time(), self.app.reconciled_at)
+
+    def silent_s(self) -> float:
+        """Return for how long the controller has left our refresh undone; 0 where it answered."""
+        if not (self.asked and self.app and self.app.refreshing):
+            return 0
+        since, reconciled_at = self.asked
+        return anyio.current_time() - since if self.app.reconciled_at == reconciled_at else 0
+
+    def too_late(self, waited_s: float) -> DeadlineError:
+        """Return the error that says what was missing in the end."""
+        app, namespace = self.app, self.target.argocd_namespace
+        if app is None:
+            return DeadlineError(f"the Kubernetes API gave no Application in {waited_s:g} s")
+        if self.silent_s():
+            return DeadlineError(
+                f"Argo CD's application controller does not answer: a refresh waits for "
+                f"{self.silent_s():.0f} s, the last one was at {app.reconciled_at or 'no time'}",
+                next_command=f"kubectl -n {namespace} get pods",
+            )
+        said = f"{app.summary()}; {app.complaints()}".rstrip("; ")
+        if app.operation and not app.requested(self.request):
+            since = app.last.get("startedAt", "a moment ago")
+            return DeadlineError(
+                f"a sync of {app.initiator} runs since {since}, and blocked ours for {waited_s:g} s"
+                f" ({said})",
+                next_command=f"argocd app terminate-op {self.target.app}",
+            )
+        return DeadlineError(
+            f"Argo CD did not apply the commit in {waited_s:g} s: {said}", next_command=app.command
+        )
+
+
+async def sync(
+    kube: KubeClient,
+    target: Target,
+    *,
+    commit: str,
+    contains: Callable[[str], Awaitable[bool]],
+    run_id: str,
+    report: Report,
+    deadline_s: float,
+    silent_after_s: float = SILENT_S,
+) -> StageResult:
+    """Return once Argo CD has applied `commit` or a descendant, and compared it as Synced (R12).
+
+    Nothing is patched where that is so already. An operation of somebody else is waited for, never
+    replaced. A commit that is applied already as part of a later one is not applied again.
+
+    Raises:
+        NotFoundError: no Application, or no Argo CD.
+        TerminalError: the sync failed, or a sync window denies it.
+        DeadlineError: the time ran out, or the controller left the request alone for
+            `silent_after_s`.
+    """
+    wait = _Sync(kube, target, Holds(commit, contains), run_id, report)
+
+    async def loop(changes: Changes) -> None:
+        while not await wait.step(commit):
+            if wait.silent_s() > silent_after_s:
+                raise wait.too_late(silent_after_s)
+            await changes.wait(min(pods.RESYNC_S, silent_after_s))
+
+    with anyio.move_on_after(deadline_s) as scope:
+        await pods.watching(kube, [watched(target)], loop, report)
+    if scope.cancelled_caught or wait.app is None:
+        raise wait.too_late(deadline_s)
+    return StageResult(
+        stage="sync",
+        status=Status.SKIPPED if wait.looks == 1 else Status.SUCCEEDED,
+        summary=wait.line,
+        outputs={
+            "application": target.app,
+            "revision": await wait.holds.one_of(wait.app.revisions, report),
+            "requested": wait.operations > 0,
+        },
+    )

@@ -1,0 +1,337 @@
+"""What a workload's pods say about themselves, and how to be woken when that changes.
+
+Kubernetes reports one misery under several names (ErrImagePull and ImagePullBackOff take turns), so
+what is read here is what a person would call it. All but the last part are pure functions of JSON.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import anyio
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wait_random_exponential
+
+from slipway_host.errors import DeliveryError, TransientError, quote
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterator, Sequence
+
+    from slipway_host.kube import KubeClient
+    from slipway_host.progress import Report
+    from slipway_host.settings import Target
+
+Json = dict[str, Any]
+T = TypeVar("T")
+
+RESYNC_S = 10.0
+"""A watch on a half-open connection stays silent: look again anyway, as informers do."""
+SETTLE_S = 0.2
+"""Changes come in bursts; one look is enough for all of a burst."""
+CRASHES = 2
+"""Failed restarts that are a crash loop before the kubelet calls it one (fault 85)."""
+
+# In order: "pull access denied, repository does not exist" is about rights first (fault 86).
+_PULL_CAUSES = (
+    (r"\b429\b|toomanyrequests|rate limit", "the registry limits the rate of pulls"),
+    (
+        r"\b40[13]\b|unauthorized|forbidden|denied|authentication|no basic auth|insufficient_scope",
+        "the registry refuses the node's credentials, or the repository does not exist",
+    ),
+    (r"not found|manifest unknown|name unknown", "the registry has no such tag or digest"),
+    (
+        r"dial tcp|connection re|no such host|time(d )?out|x509|\btls\b|\bEOF\b|\b5\d\d\b|HTTPS",
+        "the node does not reach the registry",
+    ),
+)
+_REFUSALS = {
+    "ErrImageNeverPull": "has an image that is not on the node, and may not pull it",
+    "InvalidImageName": "has an image name that is none",
+    "CreateContainerConfigError": "asks for configuration that is not there",
+    "CreateContainerError": "cannot be created",
+    "RunContainerError": "cannot be started",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Image:
+    """An image reference in its parts; `repository` always with its registry's host."""
+
+    repository: str
+    tag: str
+    digest: str
+
+    @classmethod
+    def parse(cls, reference: str) -> Image:
+        """Take `[host/]path[:tag][@digest]` apart; Docker Hub's short forms are written out."""
+        name, _, digest = reference.rpartition("://")[2].partition("@")
+        head, colon, tag = name.rpartition(":")
+        if not colon or "/" in tag:  # the colon belongs to the registry's port
+            head, tag = name, ""
+        host, slash, path = head.partition("/")
+        if not slash:
+            head = f"docker.io/library/{head}"
+        elif not (set(host) & set(".:")) and host != "localhost":
+            head = f"docker.io/{head}"
+        elif host == "index.docker.io":
+            head = f"docker.io/{path}"
+        return cls(repository=head, tag=tag, digest=digest)
+
+
+def images(template: Json, target: Target) -> list[Image]:
+    """Return the images that a pod (template) takes from the service's repository."""
+    ours = Image.parse(target.repository).repository
+    containers = template.get("spec", {}).get("containers", [])
+    found = [Image.parse(container.get("image", "")) for container in containers]
+    return [image for image in found if image.repository == ours]
+
+
+def carries(template: Json, target: Target, digest: str) -> bool:
+    """Say whether a pod template asks for our image: by digest if it names one, else by tag."""
+    found = images(template, target)
+    return bool(found) and all(
+        image.digest == digest if image.digest else image.tag == target.tag for image in found
+    )
+
+
+def name(pod: Json) -> str:
+    """Return the object's name."""
+    return str(pod["metadata"]["name"])
+
+
+def alive(pod: Json) -> bool:
+    """Say whether the pod is meant to serve: neither on its way out nor at its end."""
+    ended = pod.get("status", {}).get("phase") in {"Succeeded", "Failed"}
+    return not ended and "deletionTimestamp" not in pod["metadata"]
+
+
+def condition(body: Json, kind: str) -> Json:
+    """Return one condition of an object's status; empty where there is none."""
+    for item in body.get("status", {}).get("conditions", []):
+        if item.get("type") == kind:
+            return dict(item)
+    return {}
+
+
+def ready(pod: Json) -> bool:
+    """Say whether the pod takes traffic."""
+    return alive(pod) and condition(pod, "Ready").get("status") == "True"
+
+
+def state(pod: Json) -> str:
+    """Return Pending, Running, Ready or Terminating, with Kubernetes' reason if any (R13)."""
+    if "deletionTimestamp" in pod["metadata"]:
+        return "Terminating"
+    if ready(pod):
+        return "Ready"
+    status = pod.get("status", {})
+    waiting = [item.get("state", {}).get("waiting", {}) for _, item in _statuses(pod)]
+    reasons = (item.get("reason", "") for item in waiting)
+    reason = next(filter(None, reasons), status.get("reason", ""))
+    phase = status.get("phase", "Unknown")
+    return f"{phase} ({reason})" if reason else str(phase)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trouble:
+    """Why a pod will not become ready by waiting.
+
+    Args:
+        key: the same for as long as it is the same trouble, whatever Kubernetes calls it meanwhile.
+        reason: Kubernetes' word for it.
+        cause: one line that names pod, container and what is wrong.
+        next_command: what shows more of it.
+        container: whose log has the pod's own words; empty where no container ever started.
+        certain: False where the cluster may still get over it by itself within seconds.
+    """
+
+    key: tuple[str, str]
+    reason: str
+    cause: str
+    next_command: str
+    container: str = ""
+    certain: bool = False
+
+
+def trouble(pod: Json) -> Trouble | None:
+    """Return what keeps a pod from becoming ready, or None (faults 85, 86, 88)."""
+    if not alive(pod) or ready(pod):
+        return None
+    scheduled = condition(pod, "PodScheduled")
+    # A volume that is still being made also reads as Unschedulable, and resolves itself.
+    if scheduled.get("reason") == "Unschedulable" and "PersistentVolumeClaim" not in scheduled.get(
+        "message", ""
+    ):
+        return Trouble(
+            key=(name(pod), "scheduler"),
+            reason="Unschedulable",
+            cause=f"pod {name(pod)} fits on no node: {quote(scheduled.get('message', ''))}",
+            next_command=_describe(pod),
+        )
+    for kind, status in _statuses(pod):
+        found = _crash(pod, kind, status) or _refused(pod, kind, status)
+        if found:
+            return found
+    return None
+
+
+def _describe(pod: Json) -> str:
+    return f"kubectl -n {pod['metadata']['namespace']} describe pod {name(pod)}"
+
+
+def _statuses(pod: Json) -> Iterator[tuple[str, Json]]:
+    for field, kind in (
+        ("initContainerStatuses", "init container"),
+        ("containerStatuses", "container"),
+    ):
+        for status in pod.get("status", {}).get(field, []):
+            yield kind, status
+
+
+def _crash(pod: Json, kind: str, status: Json) -> Trouble | None:
+    waiting = status.get("state", {}).get("waiting", {}).get("reason", "")
+    last = (
+        status.get("state", {}).get("terminated")
+        or status.get("lastState", {}).get("terminated")
+        or {}
+    )
+    code, restarts = last.get("exitCode", 0), status.get("restartCount", 0)
+    looping = restarts >= CRASHES and code != 0 and not status.get("ready")
+    if waiting != "CrashLoopBackOff" and not looping:
+        return None
+    why = last.get("reason", "")
+    said = f" ({why})" if why not in {"", "Error", "Completed"} else ""
+    return Trouble(
+        key=(name(pod), status["name"]),
+        reason="CrashLoopBackOff",
+        cause=f"{kind} {status['name']} of pod {name(pod)} crashes: exit code {code}{said}, "
+        f"restarted {restarts} times",
+        next_command=f"kubectl -n {pod['metadata']['namespace']} logs {name(pod)} "
+        f"-c {status['name']} --previous",
+        container=status["name"],
+        certain=True,
+    )
+
+
+def _refused(pod: Json, kind: str, status: Json) -> Trouble | None:
+    waiting = status.get("state", {}).get("waiting", {})
+    reason, message = waiting.get("reason", ""), waiting.get("message", "")
+    if reason in {"ErrImagePull", "ImagePullBackOff"}:
+        what = f"cannot pull its image: {pull_cause(message)}"
+    elif reason in _REFUSALS:
+        what = _REFUSALS[reason]
+    else:
+        return None
+    image = quote(str(status.get("image", "")), limit=200)
+    return Trouble(
+        key=(name(pod), status["name"]),
+        reason=reason,
+        cause=f"{kind} {status['name']} of pod {name(pod)} {what} "
+        f"({reason}, image {image}): {quote(message)}",
+        next_command=_describe(pod),
+        certain=reason in {"ErrImageNeverPull", "InvalidImageName"},
+    )
+
+
+def pull_cause(message: str) -> str:
+    """Tell a missing tag from missing rights and from a registry that is down (fault 86)."""
+    # Image references and addresses may hold any of the words.
+    text = re.sub(r'"[^"]*"|\S*/\S*', "", message)
+    for pattern, cause in _PULL_CAUSES:
+        if re.search(pattern, text, re.IGNORECASE):
+            return cause
+    return "the kubelet gives no cause"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Watched:
+    """A collection of the Kubernetes API whose changes are of interest."""
+
+    path: str
+    selector: str = ""
+    fields: str = ""
+
+
+class Changes:
+    """Wakes a loop when something that it watches has changed."""
+
+    def __init__(self) -> None:
+        self._event = anyio.Event()
+        self._failure: DeliveryError | None = None
+
+    def changed(self, failure: DeliveryError | None = None) -> None:
+        """Wake the loop, if so with what ended a watch for good."""
+        self._failure = self._failure or failure
+        self._event.set()
+
+    async def wait(self, at_most_s: float = RESYNC_S) -> None:
+        """Return after a change, and after `at_most_s` at the latest.
+
+        A change that came since the last call counts: read first, then wait, and nothing is missed.
+        """
+        with anyio.move_on_after(at_most_s):
+            await self._event.wait()
+            await anyio.sleep(min(SETTLE_S, at_most_s))
+        self._event = anyio.Event()
+        if self._failure:
+            raise self._failure
+
+
+async def patiently(act: Callable[[], Awaitable[T]], report: Report) -> T:
+    """Return what `act` returns, however often it takes; the caller sets the deadline."""
+
+    def say(attempt: RetryCallState) -> None:
+        error = attempt.outcome.exception() if attempt.outcome else None
+        report(f"{error.cause if isinstance(error, DeliveryError) else error}; trying again")
+
+    retrying = AsyncRetrying(
+        retry=retry_if_exception_type(TransientError),
+        wait=wait_random_exponential(multiplier=0.5, max=5),
+        before_sleep=say,
+        reraise=True,
+    )
+
+    async def once() -> T:
+        # tenacity awaits only what is a coroutine function by its looks: no lambda is.
+        return await act()
+
+    return await retrying(once)
+
+
+async def watching(
+    kube: KubeClient,
+    watched: Sequence[Watched],
+    loop: Callable[[Changes], Awaitable[T]],
+    report: Report,
+) -> T:
+    """Return what `loop` returns; while it runs, its `Changes` follow what is watched.
+
+    The loop reads the state itself and takes changes only as a hint to do so: what a broken and
+    renewed watch has missed (a deletion, above all) then cannot mislead it (fault 92).
+    """
+    changes = Changes()
+
+    async def follow(source: Watched) -> None:
+        async def once() -> None:
+            events = kube.watch(source.path, selector=source.selector, fields=source.fields)
+            async for _ in events:
+                changes.changed()
+
+        try:
+            await patiently(once, report)
+        except DeliveryError as error:
+            changes.changed(error)
+
+    async with anyio.create_task_group() as tasks:
+        for source in watched:
+            tasks.start_soon(follow, source)
+        # Raised inside, an error would leave the task group wrapped in a group.
+        try:
+            outcome: T | DeliveryError = await loop(changes)
+        except DeliveryError as error:
+            outcome = error
+        tasks.cancel_scope.cancel()
+    if isinstance(outcome, DeliveryError):
+        raise outcome
+    return outcome

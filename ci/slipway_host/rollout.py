@@ -1,0 +1,348 @@
+"""Wait until the workload's own controller says that the new pods serve; fail once they cannot.
+
+Argo CD calls an application Progressing for as long as Kubernetes tries, and that is ten minutes.
+The reason is in the pods within seconds (faults 85 to 88).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import anyio
+
+from slipway_host import pods
+from slipway_host.errors import DeadlineError, DeliveryError, RolloutFailedError, quote
+from slipway_host.results import StageResult, Status
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from slipway_host.kube import KubeClient
+    from slipway_host.pods import Changes, Json, Trouble
+    from slipway_host.progress import Report
+    from slipway_host.settings import Target
+
+REVISION = "deployment.kubernetes.io/revision"
+LAST_WORDS = 500
+"""Characters of a crashed container's log in an error: the end of it, where the reason is."""
+_CREDENTIALS = (
+    (re.compile(r"(://[^:@/\s]*:)[^@\s]+@"), r"\1***@"),
+    (
+        re.compile(
+            r"((?:passw(?:or)?d|secret|token|api[_-]?key)\w*[\"']?\s*[=:]\s*)[\"']?[^\s\"',;&]+",
+            re.IGNORECASE,
+        ),
+        r"\1***",
+    ),
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Workload:
+    """A Deployment or StatefulSet with what belongs to it by ownership, not by label alone."""
+
+    body: Json
+    replica_sets: tuple[Json, ...]
+    pods: tuple[Json, ...]
+
+
+def _path(target: Target) -> str:
+    return f"/apis/apps/v1/namespaces/{target.namespace}/{target.workload_kind.lower()}s"
+
+
+def _replica_sets(target: Target) -> str:
+    return f"/apis/apps/v1/namespaces/{target.namespace}/replicasets"
+
+
+def _pods(target: Target) -> str:
+    return f"/api/v1/namespaces/{target.namespace}/pods"
+
+
+def _selector(body: Json) -> str:
+    selector = body["spec"]["selector"]
+    parts = [f"{key}={value}" for key, value in selector.get("matchLabels", {}).items()]
+    for item in selector.get("matchExpressions", []):
+        values = f"({','.join(item.get('values', []))})"
+        parts.append(
+            {
+                "In": f"{item['key']} in {values}",
+                "NotIn": f"{item['key']} notin {values}",
+                "Exists": item["key"],
+                "DoesNotExist": f"!{item['key']}",
+            }[item["operator"]]
+        )
+    return ",".join(parts)
+
+
+def _owned(objects: Iterable[Json], owners: set[str]) -> tuple[Json, ...]:
+    # Two charts with the same labels would otherwise answer for each other.
+    return tuple(
+        item
+        for item in objects
+        if any(ref.get("uid") in owners for ref in item["metadata"].get("ownerReferences", []))
+    )
+
+
+async def read_workload(kube: KubeClient, target: Target) -> Workload | None:
+    """Return the workload, its ReplicaSets and its pods as they are now; None before it exists."""
+    body = await kube.find(f"{_path(target)}/{target.workload_name}")
+    if body is None:
+        return None
+    selector, owners = _selector(body), {body["metadata"]["uid"]}
+    replica_sets: tuple[Json, ...] = ()
+    if target.workload_kind == "Deployment":
+        found = await kube.list(_replica_sets(target), selector=selector)
+        replica_sets = _owned(found, owners)
+        owners = {item["metadata"]["uid"] for item in replica_sets}
+    found = await kube.list(_pods(target), selector=selector)
+    return Workload(body=body, replica_sets=replica_sets, pods=_owned(found, owners))
+
+
+def watched(target: Target, workload: Workload | None) -> list[pods.Watched]:
+    """Return what has to be watched to see a rollout move."""
+    # Before the workload exists nobody knows its labels: then everything in the namespace counts.
+    selector = _selector(workload.body) if workload else ""
+    found = [
+        pods.Watched(path=_path(target), fields=f"metadata.name={target.workload_name}"),
+        pods.Watched(path=_pods(target), selector=selector),
+    ]
+    if target.workload_kind == "Deployment":
+        found.append(pods.Watched(path=_replica_sets(target), selector=selector))
+    return found
+
+
+@dataclass(frozen=True, kw_only=True)
+class Progress:
+    """How far a rollout has come."""
+
+    complete: bool
+    line: str
+
+
+def progress(workload: Workload | None, target: Target, digest: str) -> Progress:
+    """Return how far our image has come, by the workload's own status (fault 90)."""
+    what = f"{target.workload_kind}/{target.workload_name}"
+    if workload is None:
+        line = f"{what} does not exist yet: waiting for Argo CD to create it"
+        return Progress(complete=False, line=line)
+    body, spec = workload.body, workload.body["spec"]
+    if not pods.carries(spec["template"], target, digest):
+        found = ", ".join(c.get("image", "") for c in spec["template"]["spec"]["containers"])
+        asks = f"{quote(found, limit=300)}, not for {target.repository}:{target.tag} yet"
+        return Progress(complete=False, line=f"{what} asks for {asks}")
+    status = body.get("status", {})
+    wanted, updated = spec.get("replicas", 1), status.get("updatedReplicas", 0)
+    available, old = status.get("availableReplicas", 0), status.get("replicas", 0) - updated
+    revision = status.get("updateRevision")  # StatefulSets only
+    waits = [
+        (
+            status.get("observedGeneration", 0) < body["metadata"]["generation"],
+            "its controller has not seen the change yet",
+        ),
+        (updated < wanted, f"{updated} of {wanted} pods updated"),
+        (old > 0, f"{old} old pods are still there"),
+        (
+            available < wanted or status.get("unavailableReplicas", 0) > 0,
+            f"{available} of {wanted} new pods available",
+        ),
+        (status.get("currentRevision") != revision, f"revision {revision} is not current yet"),
+    ]
+    line = next((line for waits_on, line in waits if waits_on), "")
+    done = f"all {wanted} pods are updated and available"
+    return Progress(complete=not line, line=f"{what}: {line or done}")
+
+
+def new_replica_set(workload: Workload, target: Target, digest: str) -> Json | None:
+    """Return the ReplicaSet that the current rollout fills; None before it is made."""
+    # A rollback and a return to the same tag leave an older ReplicaSet with our image behind.
+    ours = [
+        item
+        for item in workload.replica_sets
+        if pods.carries(item["spec"]["template"], target, digest)
+    ]
+    return max(
+        ours,
+        key=lambda item: int(item["metadata"].get("annotations", {}).get(REVISION, 0)),
+        default=None,
+    )
+
+
+def new_pods(workload: Workload, target: Target, digest: str) -> list[Json]:
+    """Return the pods of the revision that has our image: only they may fail the rollout."""
+    if not pods.carries(workload.body["spec"]["template"], target, digest):
+        return []
+    if target.workload_kind == "StatefulSet":
+        revision = workload.body.get("status", {}).get("updateRevision")
+        label = "controller-revision-hash"
+        ours = [p for p in workload.pods if p["metadata"].get("labels", {}).get(label) == revision]
+        return [pod for pod in ours if pods.carries(pod, target, digest)]
+    replica_set = new_replica_set(workload, target, digest)
+    return list(_owned(workload.pods, {replica_set["metadata"]["uid"]})) if replica_set else []
+
+
+def troubles(workload: Workload, target: Target, digest: str) -> list[Trouble]:
+    """Return everything that keeps the new revision from being complete."""
+    body = workload.body
+    if not pods.carries(body["spec"]["template"], target, digest):
+        return []
+    found = [pods.trouble(pod) for pod in new_pods(workload, target, digest)]
+    replica_set = new_replica_set(workload, target, digest)
+    if replica_set:
+        found.append(_failed(replica_set, "ReplicaFailure", "True", "cannot create its pods"))
+    if body.get("status", {}).get("observedGeneration", 0) >= body["metadata"]["generation"]:
+        found.append(_failed(body, "Progressing", "False", "gave up"))
+    if body["spec"].get("paused"):
+        what = f"{target.workload_kind.lower()}/{target.workload_name}"
+        found.append(
+            pods.Trouble(
+                key=(target.workload_name, "paused"),
+                reason="Paused",
+                cause=f"{what} is paused (spec.paused), so its pods stay as they are",
+                next_command=f"kubectl -n {target.namespace} rollout resume {what}",
+                certain=True,
+            )
+        )
+    return [item for item in found if item]
+
+
+def _failed(body: Json, kind: str, status: str, what: str) -> Trouble | None:
+    condition = pods.condition(body, kind)
+    if condition.get("status") != status:
+        return None
+    reason, message = str(condition.get("reason", kind)), quote(condition.get("message", ""))
+    resource = "replicaset" if kind == "ReplicaFailure" else "deployment"
+    return pods.Trouble(
+        key=(pods.name(body), kind),
+        reason=reason,
+        cause=f"{resource}/{pods.name(body)} {what}: {reason}: {message}",
+        next_command=f"kubectl -n {body['metadata']['namespace']} describe "
+        f"{resource} {pods.name(body)}",
+    )
+
+
+class _Rollout:
+    """What a wait remembers from one look to the next."""
+
+    def __init__(self, kube: KubeClient, target: Target, digest: str, report: Report) -> None:
+        self.kube, self.target, self.digest, self.report = kube, target, digest, report
+        self.line = ""
+        self.states: dict[str, str] = {}
+        self.since: dict[tuple[str, str], float] = {}
+        self.troubles: dict[tuple[str, str], Trouble] = {}
+
+    async def look(self) -> tuple[Progress, Workload | None]:
+        """Read the cluster, and report what is new."""
+        workload = await pods.patiently(lambda: read_workload(self.kube, self.target), self.report)
+        seen = progress(workload, self.target, self.digest)
+        if seen.line and seen.line != self.line:
+            self.line = seen.line
+            self.report(seen.line)
+        self._note(workload)
+        return seen, workload
+
+    def _note(self, workload: Workload | None) -> None:
+        ours = new_pods(workload, self.target, self.digest) if workload else []
+        states = {pods.name(pod): pods.state(pod) for pod in ours}
+        for name, state in states.items():
+            if self.states.get(name) != state:
+                self.report(f"pod {name}: {state}")
+        self.states = states
+        now = anyio.current_time()
+        found = {t.key: t for t in troubles(workload, self.target, self.digest)} if workload else {}
+        self.since = {key: self.since.get(key, now) for key in found}
+        # Before 1.31 the kubelet told the cause with ErrImagePull only, and it takes turns.
+        self.troubles = {
+            key: self.troubles.get(key, new) if new.reason == "ImagePullBackOff" else new
+            for key, new in found.items()
+        }
+
+    def fatal(self, after_s: float) -> Trouble | None:
+        """Return a trouble that is certain, or that has lasted `after_s`."""
+        now = anyio.current_time()
+        for key, trouble in self.troubles.items():
+            if trouble.certain or now - self.since[key] >= after_s:
+                return trouble
+        return None
+
+    def patience(self, after_s: float) -> float:
+        """Return the seconds until the next trouble counts."""
+        now = anyio.current_time()
+        return min([pods.RESYNC_S, *(since + after_s - now for since in self.since.values())])
+
+
+async def wait_rollout(
+    kube: KubeClient,
+    target: Target,
+    *,
+    digest: str,
+    report: Report,
+    deadline_s: float,
+    fatal_after_s: float = 10,
+) -> StageResult:
+    """Return once every replica of the workload runs our image and is available (R13).
+
+    A workload that does not carry our image yet is waited for: Argo CD may still be applying it.
+    What the cluster may get over by itself (a first failed pull, a Secret made a moment later) is
+    an error only after `fatal_after_s`; a crash loop is one at once.
+
+    Raises:
+        RolloutFailedError: the new pods cannot become ready, with the container's last words.
+        DeadlineError: the time ran out first, with the last state of the workload and its pods.
+    """
+    wait = _Rollout(kube, target, digest, report)
+    seen, workload = Progress(complete=False, line="nothing read yet"), None
+    fatal: Trouble | None = None
+    looks = 0
+
+    async def loop(changes: Changes) -> None:
+        nonlocal seen, workload, fatal, looks
+        while True:
+            seen, workload = await wait.look()
+            looks += 1
+            fatal = None if seen.complete else wait.fatal(fatal_after_s)
+            if seen.complete or fatal:
+                return
+            await changes.wait(wait.patience(fatal_after_s))
+
+    with anyio.move_on_after(deadline_s):
+        first = await pods.patiently(lambda: read_workload(kube, target), report)
+        await pods.watching(kube, watched(target, first), loop, report)
+    if fatal:
+        words = await _last_words(kube, target, fatal)
+        raise RolloutFailedError(f"{fatal.cause}{words}", next_command=fatal.next_command)
+    if not seen.complete or workload is None:
+        states = "; ".join(f"pod {name}: {state}" for name, state in wait.states.items())
+        trouble = "; ".join(item.cause for item in wait.troubles.values())
+        details = "; ".join(filter(None, [seen.line, states, trouble]))
+        raise DeadlineError(
+            f"the rollout is not complete after {deadline_s:g} s: {details}",
+            next_command=f"kubectl -n {target.namespace} describe "
+            f"{target.workload_kind.lower()} {target.workload_name}",
+        )
+    return StageResult(
+        stage="rollout",
+        status=Status.SKIPPED if looks == 1 else Status.SUCCEEDED,
+        summary=seen.line,
+        outputs={"pods": [pods.name(pod) for pod in new_pods(workload, target, digest)]},
+    )
+
+
+async def _last_words(kube: KubeClient, target: Target, trouble: Trouble) -> str:
+    """Return the end of the crashed container's log, without credentials; empty if it is silent."""
+    if not trouble.container:
+        return ""
+    text = ""
+    # The rollout has failed either way: the log is worth a few seconds, and no second error.
+    with anyio.move_on_after(10), contextlib.suppress(DeliveryError):
+        text = await kube.pod_log(
+            target.namespace, trouble.key[0], trouble.container, previous=True
+        )
+    for value in target.secrets.given.values():
+        if value.get_secret_value():
+            text = text.replace(value.get_secret_value(), "***")
+    for pattern, replacement in _CREDENTIALS:
+        text = pattern.sub(replacement, text)
+    return f"; its last words: {quote(text[-LAST_WORDS:])}" if text.strip() else ""

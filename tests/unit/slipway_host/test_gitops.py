@@ -1,0 +1,472 @@
+import os
+import shutil
+import subprocess
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import anyio
+import pytest
+from anyio import to_thread
+
+from slipway_host import gitops
+from slipway_host.errors import (
+    AccessDeniedError,
+    DeadlineError,
+    DeliveryError,
+    NotFoundError,
+    SettingsError,
+    SupersededError,
+    TerminalError,
+    UnknownOutcomeError,
+)
+from slipway_host.git import Clone
+from slipway_host.gitops import GitOpsResult, ImageChange, commit_images, contains
+from slipway_host.progress import silent
+from slipway_host.results import Status
+from slipway_host.settings import GitSettings
+
+Rival = Callable[[Callable[[], object]], list[int]]
+DIGEST = "sha256:" + "ab" * 32
+VALUES = "# {app}\nimage:\n  repository: x\n  tag: latest  # set by the pipeline\n"
+
+
+class Remote:
+    """A bare repository with three applications, and a work tree of somebody else."""
+
+    def __init__(self, folder: Path, branch: str = "main") -> None:
+        self.bare, self.work, self._home = folder / "gitops.git", folder / "work", folder
+        self.git("init", "-q", "--bare", f"--initial-branch={branch}", str(self.bare), at=folder)
+        self.git("config", "uploadpack.allowFilter", "true", at=self.bare)
+        self.git("clone", "-q", str(self.bare), str(self.work), at=folder)
+        self.git("symbolic-ref", "HEAD", f"refs/heads/{branch}")
+        self.branch = branch
+        self.put({path(app): VALUES.format(app=app) for app in ("api", "ui", "worker")})
+
+    @property
+    def settings(self) -> GitSettings:
+        return GitSettings(url=f"file://{self.bare}", branch="main")
+
+    def git(self, *arguments: str, at: Path | None = None) -> str:
+        names = {
+            f"GIT_{who}_{what}": "rival@x"
+            for who in ("AUTHOR", "COMMITTER")
+            for what in ("NAME", "EMAIL")
+        }
+        env = {"PATH": os.environ["PATH"], "HOME": str(self._home), "GIT_CONFIG_NOSYSTEM": "1"}
+        done = subprocess.run(
+            ["git", *arguments],
+            cwd=at or self.work,
+            env=env | names,
+            check=True,
+            capture_output=True,
+            text=True,
+        )
+        return done.stdout.strip()
+
+    def put(self, files: dict[str, str], message: str = "by hand") -> str:
+        for name, text in files.items():
+            file = self.work / name
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(text)
+        self.git("add", "--all")
+        self.git("commit", "-q", "--allow-empty", "-m", message)
+        self.git("push", "-q", "origin", f"HEAD:{self.branch}")
+        return self.head()
+
+    def pull(self) -> None:
+        self.git("pull", "-q", "--ff-only", "origin", self.branch)
+
+    def head(self) -> str:
+        return self.git("rev-parse", self.branch, at=self.bare)
+
+    def log(self, form: str, *more: str) -> str:
+        return self.git("log", f"--format={form}", *more, self.branch, at=self.bare)
+
+    def show(self, name: str) -> str:
+        return self.git("show", f"{self.branch}:{name}", at=self.bare)
+
+    def hook(self, name: str, script: str) -> None:
+        file = self.bare / "hooks" / name
+        file.parent.mkdir(exist_ok=True)
+        file.write_text(f"#!/bin/sh\n{script}\n")
+        file.chmod(0o755)
+
+
+def path(app: str) -> str:
+    return f"apps/{app}/values.yaml"
+
+
+def change(
+    app: str = "api",
+    commit: str = "1234abcd" * 5,
+    *,
+    tag: str | None = None,
+    digest: str | None = None,
+    write_digest: bool = False,
+    source_url: str | None = None,
+    ancestors: frozenset[str] | None = None,
+) -> ImageChange:
+    return ImageChange(
+        app=app,
+        path=path(app),
+        tag=tag or commit[:8],
+        digest=digest,
+        write_digest=write_digest,
+        source_commit=commit,
+        source_url=source_url,
+        ancestors=ancestors,
+    )
+
+
+async def deploy(
+    remote: Remote, *changes: ImageChange, message: str = gitops.MESSAGE, deadline_s: float = 60
+) -> GitOpsResult:
+    return await commit_images(
+        remote.settings,
+        changes,
+        run_id="run-1",
+        report=silent,
+        deadline_s=deadline_s,
+        message=message,
+        protocols=("file",),
+    )
+
+
+@pytest.fixture
+def remote(tmp_path: Path) -> Remote:
+    return Remote(tmp_path)
+
+
+@pytest.fixture
+def tries(monkeypatch: pytest.MonkeyPatch) -> Rival:
+    """Run something between the commit and its push, as a rival would."""
+
+    def install(before_push: Callable[[], object]) -> list[int]:
+        pushes: list[int] = []
+        push = Clone.push
+
+        async def rival_first(copy: Clone, commit: str) -> None:
+            pushes.append(1)
+            await to_thread.run_sync(before_push)
+            await push(copy, commit)
+
+        monkeypatch.setattr(Clone, "push", rival_first)
+        return pushes
+
+    return install
+
+
+async def test_one_commit_changes_one_line_and_names_its_origin(remote: Remote) -> None:
+    # R11.
+    before = remote.head()
+    result = await deploy(
+        remote, change(digest=DIGEST, source_url="https://u:secret@h/api?t=secret")
+    )
+    assert result.status is Status.SUCCEEDED
+    assert result.commit == remote.head()
+    assert (result.branch, result.changed, result.attempts) == ("main", ("api",), 1)
+    assert remote.log("%P", "-1") == before
+    assert remote.log("%an <%ae>", "-1") == "slipway <slipway@users.noreply.invalid>"
+    assert remote.log("%B", "-1") == (
+        "chore(api): update image tag to 1234abcd\n\n"
+        f"Slipway-Source-Commit: {'1234abcd' * 5}\n"
+        "Slipway-Source-Url: https://h/api\n"
+        f"Slipway-Image-Digest: {DIGEST}\n"
+        "Slipway-Run: run-1"
+    )
+    assert remote.git("diff", "--numstat", before, "main", at=remote.bare) == f"1\t1\t{path('api')}"
+    assert 'tag: "1234abcd"  # set by the pipeline' in remote.show(path("api"))
+
+
+async def test_several_applications_share_one_commit(remote: Remote) -> None:
+    # R11.
+    result = await deploy(
+        remote, change("api"), change("ui", "5678cdef" * 5), message="deploy {app}: {tag}"
+    )
+    assert result.changed == ("api", "ui")
+    assert remote.log("%B", "-1") == (
+        "deploy api, ui: 1234abcd, 5678cdef\n\napi: 1234abcd\nui: 5678cdef\n\n"
+        f"Slipway-Source-Commit: {'1234abcd' * 5} (api)\n"
+        f"Slipway-Source-Commit: {'5678cdef' * 5} (ui)\n"
+        "Slipway-Run: run-1"
+    )
+    assert len(remote.log("%H").split()) == 2
+
+
+async def test_only_what_changes_is_named(remote: Remote) -> None:
+    await deploy(remote, change("api"))
+    result = await deploy(remote, change("api"), change("ui"))
+    assert result.changed == ("ui",)
+    assert remote.log("%s", "-1") == "chore(ui): update image tag to 1234abcd"
+
+
+async def test_nothing_to_change_makes_no_commit(remote: Remote) -> None:
+    # Faults 61 and 63: also what a run finds whose predecessor was killed after its push.
+    await deploy(remote, change())
+    remote.pull()
+    head = remote.put({"README": "more"})
+    result = await deploy(remote, change())
+    assert (result.status, result.commit, result.changed) == (Status.SKIPPED, head, ())
+    assert remote.head() == head
+
+
+async def test_digest_is_written_on_request_and_then_follows_the_tag(remote: Remote) -> None:
+    await deploy(remote, change(digest=DIGEST))
+    assert "digest" not in remote.show(path("api"))
+    await deploy(remote, change(digest=DIGEST, write_digest=True))
+    assert f'  digest: "{DIGEST}"' in remote.show(path("api"))
+    newer = DIGEST.replace("ab", "cd")
+    await deploy(remote, change(commit="5678cdef" * 5, digest=newer))
+    assert f'  digest: "{newer}"' in remote.show(path("api"))
+    with pytest.raises(SettingsError, match="digest"):
+        await deploy(remote, change(commit="9abc0123" * 5))
+
+
+async def test_push_refetches_after_non_fast_forward(remote: Remote, tries: Rival) -> None:
+    # Fault 59: the rival changes another line of the same file.
+    rivals = iter(range(2))
+
+    def rival() -> None:
+        if next(rivals, None) is not None:
+            text = (remote.work / path("api")).read_text()
+            remote.put({path("api"): text + "more: 1\n"})
+
+    tries(rival)
+    result = await deploy(remote, change())
+    assert (result.status, result.attempts) == (Status.SUCCEEDED, 3)
+    assert remote.show(path("api")).count("more: 1") == 2
+    assert 'tag: "1234abcd"' in remote.show(path("api"))
+    assert remote.log("%H", "--merges") == ""
+
+
+async def test_a_commit_that_landed_in_spite_of_a_failed_push_counts(
+    remote: Remote, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Faults 60 and 61: the server accepted, a rival went on from there, and the answer was lost.
+    push = Clone.push
+
+    async def lose_the_answer(copy: Clone, commit: str) -> None:
+        await push(copy, commit)
+        await to_thread.run_sync(remote.pull)
+        await to_thread.run_sync(remote.put, {"other": "1"})
+        raise UnknownOutcomeError("the connection dropped")
+
+    monkeypatch.setattr(Clone, "push", lose_the_answer)
+    result = await deploy(remote, change())
+    assert (result.status, result.changed, result.attempts) == (Status.SUCCEEDED, ("api",), 1)
+    assert result.commit == remote.git("rev-parse", "main~1", at=remote.bare)
+
+
+@pytest.mark.parametrize("hook", ["pre-receive", "update"])
+async def test_a_refusal_on_an_unmoved_branch_is_final_and_quoted(
+    remote: Remote, hook: str, tries: Rival
+) -> None:
+    # Fault 64. The hook's words look like a race and like a certificate: they decide nothing.
+    remote.hook(hook, "echo 'GH006: protected; non-fast-forward certificate 503' >&2; exit 1")
+    pushes = tries(lambda: None)
+    head = remote.head()
+    with pytest.raises(TerminalError, match="refused the push to main: GH006: protected") as caught:
+        await deploy(remote, change())
+    assert type(caught.value) is TerminalError
+    assert len(pushes) == 1
+    assert remote.head() == head
+
+
+async def test_an_older_deploy_cannot_replace_a_newer_one(remote: Remote) -> None:
+    # Fault 62.
+    older, newer = "aaaa1111" * 5, "bbbb2222" * 5
+    await deploy(remote, change(commit=newer, ancestors=frozenset({older})))
+    with pytest.raises(SupersededError, match=f"{newer}, which is not part of {older}"):
+        await deploy(remote, change(commit=older, ancestors=frozenset()))
+    assert (await deploy(remote, change(commit=older))).status is Status.SUCCEEDED
+
+
+async def test_a_newer_deploy_that_lands_during_the_push_supersedes(
+    remote: Remote, tries: Rival
+) -> None:
+    # Fault 62, inside the retry loop.
+    older, newer = "aaaa1111" * 5, "bbbb2222" * 5
+    text = VALUES.format(app="api").replace("latest", f'"{newer[:8]}"')
+    pushes = tries(lambda: remote.put({path("api"): text}, f"x\n\nSlipway-Source-Commit: {newer}"))
+    with pytest.raises(SupersededError):
+        await deploy(remote, change(commit=older, ancestors=frozenset()))
+    assert len(pushes) == 1
+    assert newer[:8] in remote.show(path("api"))
+
+
+async def test_a_tag_set_by_hand_after_a_deploy_may_be_replaced(remote: Remote) -> None:
+    older, newer = "aaaa1111" * 5, "bbbb2222" * 5
+    await deploy(remote, change(commit=newer))
+    remote.pull()
+    remote.put({path("api"): VALUES.format(app="api").replace("latest", "by-hand")})
+    result = await deploy(remote, change(commit=older, ancestors=frozenset()))
+    assert result.status is Status.SUCCEEDED
+
+
+async def test_the_last_writer_is_found_under_many_commits_and_other_applications(
+    remote: Remote,
+) -> None:
+    # The tag does not begin the hash, so only history can tell; 205 commits are beyond one step.
+    newer = "bbbb2222" * 5
+    await deploy(remote, change(commit=newer, tag="v2"), change("ui", "cccc3333" * 5, tag="v3"))
+    remote.pull()
+    for number in range(205):
+        remote.git("commit", "-q", "--allow-empty", "-m", f"{number}")
+    remote.put({"x": "1"}, f"chore(x)\n\nSlipway-Source-Commit: {'dddd4444' * 5}")
+    with pytest.raises(SupersededError, match=newer):
+        await deploy(remote, change(tag="v1", ancestors=frozenset()))
+    child = change(tag="v4", ancestors=frozenset({newer}))
+    assert (await deploy(remote, child)).status is Status.SUCCEEDED
+
+
+async def test_eight_writers_and_a_rival_lose_nothing_and_stay_linear(tmp_path: Path) -> None:
+    # Fault 59, R37. The rival pushes until the last writer is done.
+    remote = Remote(tmp_path)
+    apps = [f"app{number}" for number in range(8)]
+    remote.put({path(app): VALUES.format(app=app) for app in apps})
+    results: dict[str, GitOpsResult] = {}
+    rival_commits: list[str] = []
+
+    async def write(app: str) -> None:
+        results[app] = await deploy(remote, change(app), deadline_s=120)
+
+    def push_as_rival() -> None:
+        remote.git("pull", "-q", "--rebase", "origin", "main")
+        number = len(rival_commits)
+        try:
+            rival_commits.append(remote.put({"rival": f"{number}"}, f"rival {number}"))
+        except subprocess.CalledProcessError:
+            return  # lost this race; the commit goes with the next push
+
+    async def be_rival() -> None:
+        while len(results) < len(apps):
+            await to_thread.run_sync(push_as_rival)
+            await anyio.sleep(0.2)
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(be_rival)
+        for app in apps:
+            tasks.start_soon(write, app)
+
+    assert remote.log("%H", "--merges") == ""
+    history = remote.log("%H").split()
+    for app in apps:
+        assert results[app].status is Status.SUCCEEDED
+        assert 'tag: "1234abcd"' in remote.show(path(app))
+        assert history.count(results[app].commit) == 1
+    subjects = remote.log("%s").splitlines()
+    assert sum(subject.startswith("chore(app") for subject in subjects) == len(apps)
+    assert rival_commits
+    assert set(rival_commits) <= set(history)
+
+
+async def test_writers_of_one_file_end_with_one_of_their_tags(remote: Remote) -> None:
+    commits = [digit * 40 for digit in "abcdef"]
+    async with anyio.create_task_group() as tasks:
+        for commit in commits:
+            tasks.start_soon(partial(deploy, remote, change(commit=commit), deadline_s=120))
+    assert len(remote.log("%H").split()) == 1 + len(commits)
+    assert any(f'tag: "{commit[:8]}"' in remote.show(path("api")) for commit in commits)
+
+
+async def test_a_missing_values_file_is_named_with_its_branch(remote: Remote) -> None:
+    with pytest.raises(NotFoundError, match=r"apps/none/values.yaml does not exist on branch main"):
+        await deploy(remote, change("none"))
+
+
+async def test_a_values_file_behind_a_symbolic_link_is_refused(remote: Remote) -> None:
+    # Fault 72.
+    (remote.work / "apps/link").mkdir()
+    (remote.work / path("link")).symlink_to("../../../outside.yaml")
+    head = remote.put({})
+    with pytest.raises(SettingsError, match="symbolic link"):
+        await deploy(remote, change("link"))
+    assert remote.head() == head
+
+
+async def test_a_file_that_cannot_be_edited_stops_all_changes(remote: Remote) -> None:
+    # Fault 66: the other application's edit does not land alone.
+    head = remote.put({path("ui"): "image: nginx\n"})
+    with pytest.raises(SettingsError, match=r"apps/ui/values.yaml:1"):
+        await deploy(remote, change("api"), change("ui"))
+    assert remote.head() == head
+
+
+async def test_master_is_proposed_where_main_is_configured(tmp_path: Path) -> None:
+    # R34.
+    remote = Remote(tmp_path, "master")
+    with pytest.raises(NotFoundError, match="there is master") as caught:
+        await deploy(remote, change())
+    assert caught.value.next_command == "set gitops.branch: master"
+
+
+async def test_the_deadline_names_what_was_tried(remote: Remote, tries: Rival) -> None:
+    tries(lambda: remote.put({}))
+    with pytest.raises(DeadlineError, match=r"no commit on main within 2 s \(try \d+ .* moved"):
+        await deploy(remote, change(), deadline_s=2)
+
+
+async def test_an_account_without_write_access_is_not_retried(
+    remote: Remote, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pushes: list[str] = []
+
+    async def deny(_copy: Clone, commit: str) -> None:
+        pushes.append(commit)
+        raise AccessDeniedError("denied")
+
+    monkeypatch.setattr(Clone, "push", deny)
+    with pytest.raises(AccessDeniedError):
+        await deploy(remote, change())
+    assert len(pushes) == 1
+
+
+@pytest.mark.parametrize(
+    ("changes", "message", "reason"),
+    [
+        ((), "x", "no application"),
+        ((change(), change()), "x", "share the values file"),
+        ((change(commit="1234abcd"),), "x", "not a full commit hash"),
+        ((change(write_digest=True),), "x", "none is known"),
+        ((change(),), "{app.__class__}", "unknown {app.__class__}"),
+        ((change(),), "a\nb", "one line"),
+        ((change(),), " ", "one line"),
+    ],
+)
+async def test_wrong_arguments_are_refused_before_the_network(
+    changes: tuple[ImageChange, ...], message: str, reason: str
+) -> None:
+    settings = GitSettings(url="https://unreachable.invalid/x.git", branch="main")
+    with pytest.raises(SettingsError) as caught:
+        await commit_images(
+            settings, changes, run_id="r", report=silent, deadline_s=5, message=message
+        )
+    assert reason in caught.value.cause
+
+
+async def test_contains_follows_ancestry(remote: Remote) -> None:
+    # R15, fault 79.
+    first = remote.head()
+    ours = (await deploy(remote, change())).commit
+    remote.pull()
+    later = remote.put({"x": "1"})
+    other = remote.git("commit-tree", "HEAD^{tree}", "-m", "elsewhere")
+    for number in range(120):
+        remote.git("commit", "-q", "--allow-empty", "-m", f"{number}")
+    newest = remote.put({})
+    ask = partial(contains, remote.settings, protocols=("file",))
+    assert await ask(ours, ours)
+    assert await ask(ours, later)
+    assert await ask(ours, newest)
+    assert not await ask(ours, first)
+    assert not await ask(ours, other)
+    assert not await ask(ours, "")
+    assert not await ask(ours, "--all")
+
+
+async def test_contains_fails_where_the_repository_is_gone(remote: Remote) -> None:
+    head = remote.head()
+    shutil.rmtree(remote.bare)
+    with pytest.raises(DeliveryError):
+        await contains(remote.settings, head, "a" * 40, protocols=("file",))
