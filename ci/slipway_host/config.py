@@ -81,7 +81,7 @@ class GitOps(Model):
 
     repository: Annotated[
         str,
-        Field(pattern=r"^(https://[^\s@]+|ssh://[^\s]+|git@[^\s:]+:[^\s]+)\Z"),
+        Field(pattern=r"^(https://[^\s@]+|ssh://[^\s]+|git@[^\s:]+:[^\s]+)$"),
     ] = Field(description="https or ssh address, without credentials")
     branch: Branch = Field("main", description="branch that is written")
     values: RelativePath = Field(
@@ -106,7 +106,7 @@ class Postgres(Model):
     container: DnsLabel = Field("postgresql", description="container to run psql in")
     service: DnsLabel = Field("postgresql", description="Service that applications connect to")
     port: Annotated[int, Field(ge=1, le=65535)] = 5432
-    admin_user: str = Field("postgres", pattern=r"^[a-z_][a-z0-9_]{0,62}\Z")
+    admin_user: str = Field("postgres", pattern=r"^[a-z_][a-z0-9_]{0,62}$")
     secret: DnsLabel = Field(
         "postgresql",
         description="Secret with the administrator's password (keys admin-user-password or "
@@ -164,7 +164,7 @@ class Secrets(Model):
 class Health(Model):
     """The HTTP endpoint that says whether a pod serves."""
 
-    path: str = Field("/health", pattern=r"^/[!-~]{0,255}\Z")
+    path: str = Field("/health", pattern=r"^/[!-~]{0,255}$")
     port: Annotated[int, Field(ge=1, le=65535)] = 4000
     stable_s: Annotated[float, Field(ge=0, le=600)] = Field(
         1.0, description="seconds that it has to stay healthy"

@@ -1,8 +1,8 @@
 """A service's own database and the role that owns it, made once and adopted ever after.
 
-The order is always the same: look, refuse what is not ours to change, act under a lock, look again. What
-acts is one script in one session on the fixed database `postgres`, since advisory locks hold in one
-database only; every statement of it is conditional, so that losing a race costs nothing (fault 34).
+The order is always the same: look, refuse what is not ours to change, act under a lock, look again.
+What acts is one script in one session on the fixed database `postgres`, since advisory locks hold
+in one database only; each of its statements is conditional: losing a race costs nothing (fault 34).
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class _Seen:
 
     @property
     def begun(self) -> bool:
-        """Whether the database is one that a killed set-up left behind: closed, and with no room."""
+        """Whether a killed set-up left the database behind: closed, and with room for nobody."""
         return bool(self.database and not self.database["open"] and self.database["limit"] == 0)
 
     @property
@@ -102,11 +102,11 @@ async def ensure_database(
 ) -> StageResult:
     """Make the role and its database unless they are there, and prove that the password opens it.
 
-    `Skipped` means that nothing was written. What exists is adopted as it is: neither a password nor
-    a grant is changed, and what does not fit is a ConflictError. A new database is closed until
-    PUBLIC has lost CONNECT (fault 43), so a run that was killed half-way is completed by the next
-    one (fault 50). The role owns the database, which from PostgreSQL 15 on gives it CREATE in schema
-    `public` (fault 42); before, `template0` gives that to everybody who may connect.
+    `Skipped` means that nothing was written. What exists is adopted as it is (R34): neither a
+    password nor a grant is changed, and what does not fit is a ConflictError. A new database is
+    closed until PUBLIC has lost CONNECT (fault 43); that also marks what a killed run left for the
+    next one to complete (fault 50). The role owns the database: from PostgreSQL 15 on that gives it
+    CREATE in schema `public` (fault 42); before, `template0` gives that to all who may connect.
 
     Raises:
         ConflictError: the role or the database is not one of ours, or has another password.
@@ -137,7 +137,8 @@ async def ensure_database(
             f"database {settings.name} was not ready after {deadline_s:g} s{why}", stage=STAGE
         ) from None
     except DeliveryError as error:
-        raise error.at(STAGE)
+        error.at(STAGE)
+        raise
 
 
 async def _ensure(

@@ -1,6 +1,6 @@
 """SQL in the cluster's PostgreSQL, by the psql that its own pod has.
 
-Nothing has to be installed, forwarded or opened: whoever may exec into the pod may set up databases.
+Nothing has to be installed, forwarded or opened: whoever may exec into the pod may set them up.
 """
 
 from __future__ import annotations

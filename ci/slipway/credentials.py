@@ -1,0 +1,62 @@
+"""Reads a secret's text at the moment that a stage needs it, and refuses what cannot be one."""
+
+from typing import TYPE_CHECKING
+
+import dagger
+
+from slipway_host.errors import SettingsError
+
+if TYPE_CHECKING:
+    from pydantic import SecretStr
+
+SHORTEST = 4
+"""Characters; masking something shorter would blank innocent words all over the log (fault 12)."""
+
+
+async def reveal(
+    secret: dagger.Secret | None, name: str, *, multiline: bool = False
+) -> "SecretStr":
+    """Return a required secret's text.
+
+    Args:
+        secret: the argument.
+        name: its variable's name, for the error.
+        multiline: whether line ends belong to it (a kubeconfig).
+
+    Raises:
+        SettingsError: it is not given, its source is missing, or it is empty or ends with a line end.
+    """
+    found = await reveal_optional(secret, name, multiline=multiline)
+    if found is None:
+        raise SettingsError(
+            f"{name} is not given",
+            next_command=f"set {name}=env://{name} in .env beside dagger.json, or pass "
+            f"--{name.lower().replace('_', '-')} before the function's name",
+        )
+    return found
+
+
+async def reveal_optional(
+    secret: dagger.Secret | None, name: str, *, multiline: bool = False
+) -> "SecretStr | None":
+    """Return an optional secret's text, None where it is not given or its variable is not set."""
+    from pydantic import SecretStr
+
+    if secret is None:
+        return None
+    try:
+        text = await secret.plaintext()
+    except dagger.QueryError as error:
+        if "secret env var not found" in str(error):
+            return None
+        raise SettingsError(f"{name}: its source cannot be read") from error
+    if multiline:
+        text = text.strip()
+    if not text:
+        # A CI passes a secret that does not exist as an empty one.
+        return None
+    if text != text.strip():
+        raise SettingsError(f"{name} starts or ends with white space; a line end is part of the file?")
+    if len(text) < SHORTEST:
+        raise SettingsError(f"{name} has fewer than {SHORTEST} characters: that is no secret")
+    return SecretStr(text)

@@ -1,0 +1,36 @@
+"""The way from an expected failure to what `dagger call` prints."""
+
+import functools
+from collections.abc import Awaitable, Callable
+from typing import ParamSpec, TypeVar
+
+import dagger
+from dagger.mod._exceptions import FunctionError
+
+from slipway_host.errors import DeliveryError, quote
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class StageError(FunctionError):
+    """One line that says it all.
+
+    Dagger's runtime prints any other exception with a traceback; this kind it prints as it is. The name
+    stands before the message.
+    """
+
+
+def one_line(call: Callable[P, Awaitable[R]]) -> Callable[P, Awaitable[R]]:
+    """Make a stage's expected failures end `dagger call` with one line and exit code 1."""
+
+    @functools.wraps(call)
+    async def wrapped(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return await call(*args, **kwargs)
+        except DeliveryError as error:
+            raise StageError(str(error)) from None
+        except dagger.QueryError as error:
+            raise StageError(f"engine: {quote(str(error))}") from None
+
+    return wrapped

@@ -1,0 +1,37 @@
+"""The module's object: what every stage can read, and nothing else."""
+
+from typing import Annotated
+
+import dagger
+from dagger import DefaultPath, Doc, object_type
+
+from slipway.stages import discover
+
+
+@object_type
+class Slipway(*discover()):  # type: ignore[misc]  # the bases are the stages that were found
+    """Deploy the services of one repository."""
+
+    source: Annotated[
+        dagger.GitRepository,
+        Doc("Repository of the services; what is built is its HEAD commit"),
+        DefaultPath("/"),
+    ]
+    config: Annotated[str, Doc("Path of the configuration in the repository")] = "slipway.yaml"
+    environment: Annotated[str, Doc("Environment: dev, prod or one of the configuration's")] = "dev"
+    registry_username: Annotated[dagger.Secret | None, Doc("Account at the registry")] = None
+    registry_password: Annotated[dagger.Secret | None, Doc("Its password or token")] = None
+    kube_config: Annotated[
+        dagger.Secret | None, Doc("kubeconfig of the cluster, as YAML or base64")
+    ] = None
+    postgres_password: Annotated[
+        dagger.Secret | None,
+        Doc("PostgreSQL administrator's password; without it, the cluster's own Secret is read"),
+    ] = None
+    jwt_secret: Annotated[
+        dagger.Secret | None, Doc("JWT_SECRET for a new Secret; without it, a random one is made")
+    ] = None
+    git_username: Annotated[str, Doc("Account at the git server, sent with the token")] = "slipway"
+    gh_pat: Annotated[
+        dagger.Secret | None, Doc("Token that may push to the GitOps repository")
+    ] = None
