@@ -13,9 +13,7 @@ SHORTEST = 4
 """Characters; masking something shorter would blank innocent words all over the log (fault 12)."""
 
 
-async def reveal(
-    secret: dagger.Secret | None, name: str, *, multiline: bool = False
-) -> "SecretStr":
+async def reveal(secret: dagger.Secret | None, name: str, *, multiline: bool = False) -> "SecretStr":
     """Return a required secret's text.
 
     Args:

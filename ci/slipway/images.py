@@ -49,9 +49,7 @@ class Recipe:
         return f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
 
 
-def recipe(
-    service: "Service", environment: "Environment", *, checkout: "Checkout", name: str
-) -> Recipe:
+def recipe(service: "Service", environment: "Environment", *, checkout: "Checkout", name: str) -> Recipe:
     """Return how a service is built in an environment."""
     values = {"{commit}": checkout.commit, "{tag}": checkout.tag, "{environment}": name}
     arguments = {**service.build_args, **environment.build_args}

@@ -21,9 +21,7 @@ class Slipway(*discover()):  # type: ignore[misc]  # the bases are the stages th
     environment: Annotated[str, Doc("Environment: dev, prod or one of the configuration's")] = "dev"
     registry_username: Annotated[dagger.Secret | None, Doc("Account at the registry")] = None
     registry_password: Annotated[dagger.Secret | None, Doc("Its password or token")] = None
-    kube_config: Annotated[
-        dagger.Secret | None, Doc("kubeconfig of the cluster, as YAML or base64")
-    ] = None
+    kube_config: Annotated[dagger.Secret | None, Doc("kubeconfig of the cluster, as YAML or base64")] = None
     postgres_password: Annotated[
         dagger.Secret | None,
         Doc("PostgreSQL administrator's password; without it, the cluster's own Secret is read"),
@@ -32,6 +30,4 @@ class Slipway(*discover()):  # type: ignore[misc]  # the bases are the stages th
         dagger.Secret | None, Doc("JWT_SECRET for a new Secret; without it, a random one is made")
     ] = None
     git_username: Annotated[str, Doc("Account at the git server, sent with the token")] = "slipway"
-    gh_pat: Annotated[
-        dagger.Secret | None, Doc("Token that may push to the GitOps repository")
-    ] = None
+    gh_pat: Annotated[dagger.Secret | None, Doc("Token that may push to the GitOps repository")] = None

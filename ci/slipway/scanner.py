@@ -88,9 +88,7 @@ def _database(scanner: "Scanner") -> dagger.Directory:
     )
 
 
-async def _scan(
-    scanner: "Scanner", container: dagger.Container, command: list[str], what: str
-) -> Findings:
+async def _scan(scanner: "Scanner", container: dagger.Container, command: list[str], what: str) -> Findings:
     flags = ["--cache-dir", CACHE, "--skip-db-update", "--skip-version-check", "--no-progress"]
     flags += ["--offline-scan", "--format", "json", "--output", REPORT]
     done = container.with_mounted_directory(f"{CACHE}/db", _database(scanner)).with_exec(
@@ -120,9 +118,8 @@ async def scan_image(scanner: "Scanner", image: dagger.Container) -> Findings:
     container = (
         _trivy(scanner)
         # One scan at a time: Trivy locks its layer cache and gives up when it has to wait.
-        .with_mounted_cache(
-            f"{CACHE}/fanal", layers, sharing=dagger.CacheSharingMode.LOCKED
-        ).with_mounted_file("/image.tar", image.as_tarball())
+        .with_mounted_cache(f"{CACHE}/fanal", layers, sharing=dagger.CacheSharingMode.LOCKED)
+        .with_mounted_file("/image.tar", image.as_tarball())
     )
     command = ["image", "--scanners", "vuln,secret", "--input", "/image.tar"]
     return await _scan(scanner, container, command, "image")
@@ -153,5 +150,3 @@ def read_report(report: dict[str, Any], *, what: str, table: str) -> Findings:
     image_id = (report.get("Metadata") or {}).get("ImageID", "")
     worst = tuple(quote(line, limit=120) for _, line in sorted(lines)[:LISTED])
     return Findings(what=what, counts=counts, worst=worst, image_id=image_id, table=table)
-
-

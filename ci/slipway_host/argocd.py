@@ -137,9 +137,7 @@ class Application:
         """Return what Argo CD has to say against itself: operation, resources, conditions (82)."""
         result = (self.last.get("syncResult") or {}).get("resources") or []
         failing = [
-            item
-            for item in result
-            if item.get("status") == "SyncFailed" or item.get("hookPhase") in FAILED
+            item for item in result if item.get("status") == "SyncFailed" or item.get("hookPhase") in FAILED
         ]
         found = [str(self.last.get("message", ""))] if self.phase != "Succeeded" else []
         found += [f"{_resource(item)}: {item.get('message', '')}" for item in failing[:3]]
@@ -240,9 +238,7 @@ def decide(app: Application, *, synced: str, operated: str, request: str, seen: 
             return Decision(action="wait", line=f"waiting for the sync of {app.initiator}")
         return Decision(action="wait", line=f"Argo CD syncs: {message or 'not taken up yet'}")
     if app.taken_up(request) and app.phase in FAILED:
-        raise TerminalError(
-            f"the sync ended as {app.phase}: {app.complaints()}", next_command=app.command
-        )
+        raise TerminalError(f"the sync ended as {app.phase}: {app.complaints()}", next_command=app.command)
     failed = bool(operated) and app.phase in FAILED  # a PostSync hook, say: Synced and yet not done
     if app.sync_status == "Synced" and synced and (seen or not failed):
         return Decision(action="done", line=app.summary())
@@ -292,9 +288,7 @@ def operation(app: Application, *, revision: str, request: str, run_id: str) -> 
 class _Sync:
     """What a wait remembers from one look to the next."""
 
-    def __init__(
-        self, kube: KubeClient, target: Target, holds: Holds, run_id: str, report: Report
-    ) -> None:
+    def __init__(self, kube: KubeClient, target: Target, holds: Holds, run_id: str, report: Report) -> None:
         self.kube, self.target, self.holds, self.report = kube, target, holds, report
         self.run_id, self.request = run_id, uuid.uuid4().hex
         self.app: Application | None = None
@@ -311,18 +305,14 @@ class _Sync:
         self.seen = self.seen or app.taken_up(self.request)
         synced = await self.holds.one_of(app.revisions, self.report)
         operated = await self.holds.one_of(app.operated, self.report)
-        decision = decide(
-            app, synced=synced, operated=operated, request=self.request, seen=self.seen
-        )
+        decision = decide(app, synced=synced, operated=operated, request=self.request, seen=self.seen)
         if decision.line != self.line:
             self.line = decision.line
             self.report(decision.line)
         if decision.action == "request":
             # A descendant is applied as it is: our commit alone would undo what came after it.
             revision = synced or operated or commit
-            await self._patch(
-                operation(app, revision=revision, request=self.request, run_id=self.run_id)
-            )
+            await self._patch(operation(app, revision=revision, request=self.request, run_id=self.run_id))
             self.operations += 1
         elif decision.action == "wait" and not self.asked:
             await self._patch({"metadata": {"annotations": {REFRESH: "normal"}}})
@@ -362,8 +352,7 @@ class _Sync:
         if app.operation and not app.requested(self.request):
             since = app.last.get("startedAt", "a moment ago")
             return DeadlineError(
-                f"a sync of {app.initiator} runs since {since}, and blocked ours for {waited_s:g} s"
-                f" ({said})",
+                f"a sync of {app.initiator} runs since {since}, and blocked ours for {waited_s:g} s ({said})",
                 next_command=f"argocd app terminate-op {self.target.app}",
             )
         return DeadlineError(

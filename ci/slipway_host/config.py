@@ -53,9 +53,7 @@ DnsLabel = Annotated[
     _matches(DNS_LABEL, "a DNS label (a-z, 0-9 and -, at most 63 characters, no - at the ends)"),
 ]
 Namespace = Annotated[DnsLabel, _not_in(RESERVED_NAMESPACES, "namespace")]
-ImagePrefix = Annotated[
-    str, _matches(IMAGE_PREFIX, "a registry with a namespace, like ghcr.io/acme")
-]
+ImagePrefix = Annotated[str, _matches(IMAGE_PREFIX, "a registry with a namespace, like ghcr.io/acme")]
 ImageReference = Annotated[str, _matches(IMAGE_REFERENCE, "an image reference")]
 SqlName = Annotated[
     str,
@@ -156,9 +154,7 @@ class Secrets(Model):
     """The Kubernetes Secret that the service's pods read."""
 
     name: DnsLabel | None = Field(None, description="default: <app>-secrets")
-    generate: dict[EnvName, Generated] = Field(
-        default_factory=dict, description="keys with random values"
-    )
+    generate: dict[EnvName, Generated] = Field(default_factory=dict, description="keys with random values")
 
 
 class Health(Model):
@@ -184,14 +180,10 @@ class Service(Model):
     app: DnsLabel | None = Field(
         None, description="name of the application in the GitOps repository and in Argo CD"
     )
-    context: RelativePath = Field(
-        ".", description="folder that is built, from the repository's root"
-    )
+    context: RelativePath = Field(".", description="folder that is built, from the repository's root")
     dockerfile: RelativePath = Field("Dockerfile", description="path inside the context")
     build_args: dict[EnvName, str] = Field(default_factory=dict)
-    namespace: Namespace | None = Field(
-        None, description="default: the project's namespace, else app"
-    )
+    namespace: Namespace | None = Field(None, description="default: the project's namespace, else app")
     test: Test | None = None
     database: Database | None = None
     secrets: Secrets = Secrets()
@@ -202,9 +194,7 @@ class Service(Model):
 class Scan(Model):
     """What the scanner's findings do to a run."""
 
-    gate: Literal["report", "fail"] = Field(
-        "report", description="report: findings never stop a run"
-    )
+    gate: Literal["report", "fail"] = Field("report", description="report: findings never stop a run")
     severity: Severity = Field("CRITICAL", description="lowest severity that the gate looks at")
 
 
@@ -264,7 +254,5 @@ class Config(Model):
 
         known = {**DEFAULT_ENVIRONMENTS, **self.environments}
         if name not in known:
-            raise SettingsError(
-                f"unknown environment {name!r}: there are {', '.join(sorted(known))}"
-            )
+            raise SettingsError(f"unknown environment {name!r}: there are {', '.join(sorted(known))}")
         return known[name]

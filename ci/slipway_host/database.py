@@ -242,10 +242,7 @@ def _script(settings: DatabaseSettings, password: SecretStr, deadline_s: float) 
     role, name = literal(settings.role), literal(settings.name)
     verifier = literal(scram_verifier(password))
     # Ours to finish: what this script made closed, with no room, and did not get to open.
-    begun = (
-        f"datname = {name} AND pg_get_userbyid(datdba) = {role} "
-        "AND NOT datallowconn AND datconnlimit = 0"
-    )
+    begun = f"datname = {name} AND pg_get_userbyid(datdba) = {role} AND NOT datallowconn AND datconnlimit = 0"
     return f"""
 SET lock_timeout = '{int(deadline_s * 1000)}ms';
 SELECT pg_advisory_lock({LOCK}) \\g /dev/null

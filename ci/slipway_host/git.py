@@ -240,10 +240,7 @@ class Clone:
         """
         entries = {path: await self._entry(at or self.head, path) for path in paths}
         # git fetches by itself what a partial copy lacks.
-        return {
-            path: await self._network("cat-file", "blob", entry.oid)
-            for path, entry in entries.items()
-        }
+        return {path: await self._network("cat-file", "blob", entry.oid) for path, entry in entries.items()}
 
     async def commit(self, files: Mapping[str, bytes], message: str) -> str:
         """Return a new commit on top of `head` that differs from it in these files' bytes alone."""
@@ -370,9 +367,7 @@ class Clone:
         # What the server's hooks print may hold any word.
         own = "\n".join(line for line in lines if line[:7] != "remote:")
         said = quote("; ".join(filter(None, remote)) or own.strip())
-        rejected = re.search(
-            r"^!\t\S+\t(.*)$", output.stdout.decode(errors="replace"), re.MULTILINE
-        )
+        rejected = re.search(r"^!\t\S+\t(.*)$", output.stdout.decode(errors="replace"), re.MULTILINE)
         error: DeliveryError
         if rejected:
             why = quote("; ".join(filter(None, [*remote, rejected[1]])))
@@ -383,9 +378,7 @@ class Clone:
             name = program[1] or f"git-{program[2]}"
             error = SettingsError(f"{name} is not installed: install the package {package}")
         elif _DENIED.search(own):
-            account = (
-                self.address.user if self.address.protocol == "ssh" else self._settings.username
-            )
+            account = self.address.user if self.address.protocol == "ssh" else self._settings.username
             if self._settings.token is None and self.address.protocol != "ssh":
                 error = AccessDeniedError(f"{host} asks for an account, and no token is configured")
             else:
@@ -401,9 +394,7 @@ class Clone:
         elif _UNAVAILABLE.search(own):
             error = ServiceUnavailableError(f"{host} does not serve git {command}: {said}")
         else:
-            error = UnexplainedGitError(
-                f"git {command} at {self.address} failed ({output.code}): {said}"
-            )
+            error = UnexplainedGitError(f"git {command} at {self.address} failed ({output.code}): {said}")
         return error
 
     async def _run(
@@ -490,9 +481,7 @@ def _parse(settings: GitSettings, protocols: Collection[str]) -> _Address:
         raise SettingsError("the GitOps repository's address is not a URL that git understands")
     if address.protocol not in protocols:
         allowed = " or ".join(protocols)
-        raise SettingsError(
-            f"the GitOps repository's address uses {address.protocol}, expected {allowed}"
-        )
+        raise SettingsError(f"the GitOps repository's address uses {address.protocol}, expected {allowed}")
     if ":" in address.user or (address.user and address.protocol != "ssh"):
         raise SettingsError(
             f"the GitOps repository's address at {address.host} holds credentials: configure the "

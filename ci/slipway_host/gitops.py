@@ -281,9 +281,7 @@ class _Writer:
                 next_command=f"deploy a commit that contains {source}, or roll back on purpose",
             )
 
-    def _result(
-        self, status: Status, commit: str, changed: tuple[str, ...], attempt: int
-    ) -> GitOpsResult:
+    def _result(self, status: Status, commit: str, changed: tuple[str, ...], attempt: int) -> GitOpsResult:
         return GitOpsResult(
             status=status,
             commit=commit,
@@ -302,9 +300,7 @@ def _check(changes: Sequence[ImageChange], run_id: str, message: str) -> None:
         raise SettingsError(f"two applications share the values file {', '.join(sorted(twice))}")
     for change in changes:
         if not _FULL_HASH.fullmatch(change.source_commit):
-            raise SettingsError(
-                f"{change.app}: {change.source_commit[:80]!r} is not a full commit hash"
-            )
+            raise SettingsError(f"{change.app}: {change.source_commit[:80]!r} is not a full commit hash")
         if change.write_digest and change.digest is None:
             raise SettingsError(f"{change.app}: the digest is to be written, and none is known")
     if not run_id.isprintable():

@@ -110,9 +110,7 @@ class _Request:
 
     def __str__(self) -> str:
         namespace, parts = self._parts()
-        return f"{self.verb} {'/'.join(parts)}" + (
-            f" in namespace {namespace}" if namespace else ""
-        )
+        return f"{self.verb} {'/'.join(parts)}" + (f" in namespace {namespace}" if namespace else "")
 
     def allowed(self) -> str:
         """Return the command that asks whether this account may do this."""
@@ -171,9 +169,7 @@ def _document(kubeconfig: SecretStr) -> Json:
         # Not chained: these exceptions hold an excerpt of what they could not read.
         raise SettingsError("the kubeconfig is neither YAML nor base64 of YAML") from None
     if not isinstance(document, dict) or not document.get("clusters"):
-        raise SettingsError(
-            "the kubeconfig names no clusters: expected `kubectl config view --raw`"
-        )
+        raise SettingsError("the kubeconfig names no clusters: expected `kubectl config view --raw`")
     return document
 
 
@@ -220,9 +216,7 @@ def _load(document: Json) -> ApiClient:
     try:
         return ApiClient(configuration)
     except (OSError, ValueError) as error:
-        raise SettingsError(
-            f"the kubeconfig's certificates cannot be read: {type(error).__name__}"
-        ) from None
+        raise SettingsError(f"the kubeconfig's certificates cannot be read: {type(error).__name__}") from None
 
 
 def _open(api: ApiClient, request: _Request) -> BaseHTTPResponse:
@@ -244,8 +238,7 @@ def _open(api: ApiClient, request: _Request) -> BaseHTTPResponse:
         reason = quote(str(error.reason))
         if "CERTIFICATE_VERIFY_FAILED" in reason:
             raise SettingsError(
-                f"{request}: the kubeconfig's certificate authority does not vouch for the server: "
-                f"{reason}"
+                f"{request}: the kubeconfig's certificate authority does not vouch for the server: {reason}"
             ) from error
         raise ServiceUnavailableError(f"{request}: {reason}") from error
     except (urllib3.exceptions.NewConnectionError, urllib3.exceptions.ConnectTimeoutError) as error:
@@ -367,9 +360,7 @@ class KubeClient:
 
     async def _answer(self, request: _Request) -> bytes:
         async def once() -> bytes:
-            status, body = await anyio.to_thread.run_sync(
-                _fetch, self._api, request, abandon_on_cancel=True
-            )
+            status, body = await anyio.to_thread.run_sync(_fetch, self._api, request, abandon_on_cancel=True)
             if not 200 <= status < 300:  # noqa: PLR2004 - HTTP's own classes
                 raise _refused(request, status, body)
             return body
@@ -397,9 +388,7 @@ class KubeClient:
 
     async def create(self, path: str, body: Json) -> Json:
         """POST one object to a collection's path; one that exists already is a ConflictError."""
-        return await self._json(
-            _Request(verb="create", path=path, body=body, timeout=(CONNECT_S, WRITE_S))
-        )
+        return await self._json(_Request(verb="create", path=path, body=body, timeout=(CONNECT_S, WRITE_S)))
 
     async def patch(
         self,
@@ -498,9 +487,7 @@ class KubeClient:
                 for event in events:
                     if event["type"] == "ERROR":
                         status = event["object"]
-                        raise _refused(
-                            request, status.get("code", GONE), json.dumps(status).encode()
-                        )
+                        raise _refused(request, status.get("code", GONE), json.dumps(status).encode())
                     if event["type"] != "BOOKMARK":
                         yield event["type"], event["object"]
         finally:
@@ -521,9 +508,7 @@ class KubeClient:
             return _Stream(response, request)
 
         try:
-            return await anyio.to_thread.run_sync(
-                start, abandon_on_cancel=True, limiter=self._waiters
-            )
+            return await anyio.to_thread.run_sync(start, abandon_on_cancel=True, limiter=self._waiters)
         except anyio.get_cancelled_exc_class():
             abandoned.set()
             raise
@@ -576,9 +561,7 @@ class KubeClient:
             return kube_exec.run(self._api.configuration, remote, stop, partial(_refused, asked))
 
         async def once() -> ExecResult:
-            return await anyio.to_thread.run_sync(
-                act, abandon_on_cancel=True, limiter=self._waiters
-            )
+            return await anyio.to_thread.run_sync(act, abandon_on_cancel=True, limiter=self._waiters)
 
         try:
             with anyio.fail_after(deadline_s):

@@ -191,11 +191,7 @@ def _statuses(pod: Json) -> Iterator[tuple[str, Json]]:
 
 def _crash(pod: Json, kind: str, status: Json) -> Trouble | None:
     waiting = status.get("state", {}).get("waiting", {}).get("reason", "")
-    last = (
-        status.get("state", {}).get("terminated")
-        or status.get("lastState", {}).get("terminated")
-        or {}
-    )
+    last = status.get("state", {}).get("terminated") or status.get("lastState", {}).get("terminated") or {}
     code, restarts = last.get("exitCode", 0), status.get("restartCount", 0)
     looping = restarts >= CRASHES and code != 0 and not status.get("ready")
     if waiting != "CrashLoopBackOff" and not looping:

@@ -47,9 +47,7 @@ _PSQL = ("-X", "-w", "-qAt", "-v", "ON_ERROR_STOP=1", "-v", "VERBOSITY=verbose")
 
 _ERROR = re.compile(r"^(?:psql:[^\n]*?: )?\w+: +([0-9A-Z]{5}): (.*)$", re.MULTILINE)
 _WRONG_PASSWORD = re.compile(r"password authentication failed|no password supplied")
-_REFUSED = re.compile(
-    r"pg_hba\.conf|not permitted to log in|role .* does not exist|authentication failed"
-)
+_REFUSED = re.compile(r"pg_hba\.conf|not permitted to log in|role .* does not exist|authentication failed")
 _NO_DATABASE_ACCESS = re.compile(r"permission denied for database")
 
 _DENIED = frozenset({"28P01", "28000", "42501"})
@@ -84,9 +82,7 @@ class Psql:
         port: of the server, at `login_host`.
     """
 
-    def __init__(
-        self, shell: Shell, *, user: str, password: SecretStr, login_host: str, port: int
-    ) -> None:
+    def __init__(self, shell: Shell, *, user: str, password: SecretStr, login_host: str, port: int) -> None:
         self._shell = shell
         self._user = user
         self._password = password

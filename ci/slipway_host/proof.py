@@ -144,9 +144,7 @@ class _Proof:
         """Read everything once; return whether the proof is complete."""
         target, report = self.target, self.report
         app = await pods.patiently(lambda: argocd.read_application(self.kube, target), report)
-        self.workload = await pods.patiently(
-            lambda: rollout.read_workload(self.kube, target), report
-        )
+        self.workload = await pods.patiently(lambda: rollout.read_workload(self.kube, target), report)
         self.first = app.reconciled_at if self.first is None else self.first
         self.health = app.health
         self.synced = await self.holds.one_of(app.revisions, report)

@@ -99,9 +99,7 @@ class RegistryClient:
         labels = blob.json().get("config", {}).get("Labels") or {}
         return RemoteImage(digest=digest, image_id=config["digest"], labels=labels)
 
-    async def _get(
-        self, path: str, repository: str, headers: dict[str, str]
-    ) -> httpx.Response | None:
+    async def _get(self, path: str, repository: str, headers: dict[str, str]) -> httpx.Response | None:
         from tenacity import (
             AsyncRetrying,
             retry_if_exception_type,
@@ -119,9 +117,7 @@ class RegistryClient:
                 return await self._once(path, repository, headers)
         raise AssertionError("tenacity returns or raises")
 
-    async def _once(
-        self, path: str, repository: str, headers: dict[str, str]
-    ) -> httpx.Response | None:
+    async def _once(self, path: str, repository: str, headers: dict[str, str]) -> httpx.Response | None:
         import httpx
 
         host, user = self._settings.host, self._settings.username

@@ -158,11 +158,7 @@ def progress(workload: Workload | None, target: Target, digest: str) -> Progress
 def new_replica_set(workload: Workload, target: Target, digest: str) -> Json | None:
     """Return the ReplicaSet that the current rollout fills; None before it is made."""
     # A rollback and a return to the same tag leave an older ReplicaSet with our image behind.
-    ours = [
-        item
-        for item in workload.replica_sets
-        if pods.carries(item["spec"]["template"], target, digest)
-    ]
+    ours = [item for item in workload.replica_sets if pods.carries(item["spec"]["template"], target, digest)]
     return max(
         ours,
         key=lambda item: int(item["metadata"].get("annotations", {}).get(REVISION, 0)),
@@ -218,8 +214,7 @@ def _failed(body: Json, kind: str, status: str, what: str) -> Trouble | None:
         key=(pods.name(body), kind),
         reason=reason,
         cause=f"{resource}/{pods.name(body)} {what}: {reason}: {message}",
-        next_command=f"kubectl -n {body['metadata']['namespace']} describe "
-        f"{resource} {pods.name(body)}",
+        next_command=f"kubectl -n {body['metadata']['namespace']} describe {resource} {pods.name(body)}",
     )
 
 
@@ -337,9 +332,7 @@ async def _last_words(kube: KubeClient, target: Target, trouble: Trouble) -> str
     text = ""
     # The rollout has failed either way: the log is worth a few seconds, and no second error.
     with anyio.move_on_after(10), contextlib.suppress(DeliveryError):
-        text = await kube.pod_log(
-            target.namespace, trouble.key[0], trouble.container, previous=True
-        )
+        text = await kube.pod_log(target.namespace, trouble.key[0], trouble.container, previous=True)
     for value in target.secrets.given.values():
         if value.get_secret_value():
             text = text.replace(value.get_secret_value(), "***")

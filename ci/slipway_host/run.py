@@ -79,8 +79,7 @@ class Run:
     def changed(self) -> bool:
         """Whether any stage with effects acted."""
         return any(
-            timed.result.stage in EFFECTS and timed.result.status is Status.SUCCEEDED
-            for timed in self.timed
+            timed.result.stage in EFFECTS and timed.result.status is Status.SUCCEEDED for timed in self.timed
         )
 
     def receipt(self, **facts: Any) -> dict[str, Any]:
@@ -109,8 +108,7 @@ class Run:
 def summary(receipt: dict[str, Any]) -> str:
     """Return a receipt as a table for people, with one sentence below it."""
     rows = [
-        (row["stage"], row["status"], f"{row['seconds']:.1f} s", row["summary"])
-        for row in receipt["stages"]
+        (row["stage"], row["status"], f"{row['seconds']:.1f} s", row["summary"]) for row in receipt["stages"]
     ]
     widths = [max(len(row[column]) for row in rows) for column in range(3)]
     lines = [

@@ -210,9 +210,7 @@ async def ensure_pull_secret(
     return await _until_settled(once)
 
 
-def _secret(
-    namespace: str, name: str, kind: str, data: Mapping[str, str], labels: Mapping[str, str]
-) -> Json:
+def _secret(namespace: str, name: str, kind: str, data: Mapping[str, str], labels: Mapping[str, str]) -> Json:
     return {
         "apiVersion": "v1",
         "kind": "Secret",
@@ -229,9 +227,7 @@ def _pull_document(secret: Json, where: str) -> dict[str, Any]:
         document.setdefault("auths", {}).keys()
     except (AttributeError, ValueError):
         # Not chained: the exception holds the whole document.
-        raise ConflictError(
-            f"{where}: {PULL_KEY} is not a Docker configuration", stage=STAGE
-        ) from None
+        raise ConflictError(f"{where}: {PULL_KEY} is not a Docker configuration", stage=STAGE) from None
     return dict(document)
 
 
@@ -390,8 +386,7 @@ class _AppSecret:
                     f"{self._where}: {key} {problem}; it is never overwritten: correct it, or remove "
                     "the key and deploy again",
                     stage=STAGE,
-                    next_command=f"kubectl --namespace {self._target.namespace} edit secret "
-                    f"{self._name}",
+                    next_command=f"kubectl --namespace {self._target.namespace} edit secret {self._name}",
                 )
 
     def _check_ours(self, found: Json, missing: list[str]) -> None:

@@ -24,7 +24,6 @@ COMMANDS = {
     "logs": "print the end of one part's log",
     "env": "print the variables for this machine's own tools, for `eval`",
     "dotenv": "print the .env that names the pipeline's secrets",
-    "demo": "bring the lab up and deploy the example",
 }
 
 
@@ -75,10 +74,6 @@ def _change(command: str, layout: Layout, progress: Progress) -> int:
             lab.reset(layout, progress)
         else:
             lab.up(layout, progress)
-    if command == "demo":
-        from slipway_lab import demo
-
-        return demo.run(layout, progress)
     return 0
 
 

@@ -40,9 +40,7 @@ def _secret(name: str, labels: dict[str, str], data: dict[str, str]) -> dict[str
 def _configure(layout: Layout) -> None:
     program = next(program for program in GO_PROGRAMS if program.name == "argocd")
     crds = golang.folder_of(layout, program) / "files"
-    kubernetes.kubectl(
-        layout, "apply", "--server-side", "--force-conflicts", "-f", str(crds), timeout_s=60
-    )
+    kubernetes.kubectl(layout, "apply", "--server-side", "--force-conflicts", "-f", str(crds), timeout_s=60)
     for resource in ("applications.argoproj.io", "appprojects.argoproj.io"):
         kubernetes.wait_served(layout, resource, deadline_s=30)
     authority = layout.ca.read_text()

@@ -42,7 +42,7 @@ def run(
     try:
         if log is not None:
             with log.open("ab") as output:
-                done = subprocess.run(  # noqa: S603 - argument list, no shell
+                done = subprocess.run(
                     words,
                     env=environment,
                     cwd=cwd,
@@ -54,7 +54,7 @@ def run(
                 )
             said = log.read_text(errors="replace") if done.returncode else ""
         else:
-            done = subprocess.run(  # noqa: S603
+            done = subprocess.run(
                 words,
                 env=environment,
                 cwd=cwd,

@@ -93,7 +93,11 @@ IMAGES = (
     ),
 )
 STATIC = ("distroless/static-debian13", "nonroot")
-STATIC_TREES = ("./etc/ssl/certs/ca-certificates.crt", "./usr/share/zoneinfo/", "./usr/lib/os-release")
+STATIC_TREES = (
+    "./etc/ssl/certs/ca-certificates.crt",
+    "./usr/share/zoneinfo/",
+    "./usr/lib/os-release",
+)
 PAUSE = ("pause", "3.10")
 
 
@@ -175,8 +179,8 @@ def publish(layout: Layout) -> bool:
             config={"User": "65532", "Env": [f"PATH={PATH}"], "WorkingDir": "/home/nonroot"},
         )
         registry.push(*STATIC, config, layers)
-        with tarfile.open(scratch / "pause.tar", "w") as tar:
-            tar.add((layout.bin / "pause").resolve(), "pause")
+        with tarfile.open(scratch / "pause.tar", "w") as out:
+            out.add((layout.bin / "pause").resolve(), "pause")
         config, layers = image_blobs(scratch / "pause.tar", config={"Entrypoint": ["/pause"]})
         registry.push(*PAUSE, config, layers)
     shutil.rmtree(layout.parts / "static.scratch")
@@ -212,8 +216,6 @@ def _add(out: tarfile.TarFile, name: str, content: bytes) -> None:
     info = tarfile.TarInfo(name)
     info.size, info.mode = len(content), 0o644
     out.addfile(info, io.BytesIO(content))
-
-
 
 
 def made(layout: Layout) -> bool:

@@ -60,9 +60,7 @@ def _write_accounts(layout: Layout) -> None:
             "kind": "Config",
             "clusters": [{"name": "slipway-lab", "cluster": cluster}],
             "users": [{"name": account, "user": {"token": token}}],
-            "contexts": [
-                {"name": "slipway-lab", "context": {"cluster": "slipway-lab", "user": account}}
-            ],
+            "contexts": [{"name": "slipway-lab", "context": {"cluster": "slipway-lab", "user": account}}],
             "current-context": "slipway-lab",
         }
         path = kubeconfig_path(layout, account)
@@ -169,9 +167,7 @@ def kubectl(layout: Layout, *arguments: str, stdin: str | None = None, timeout_s
 def apply(layout: Layout, *documents: object) -> None:
     """Create or change Kubernetes objects, as JSON-able documents."""
     listed = {"apiVersion": "v1", "kind": "List", "items": list(documents)}
-    kubectl(
-        layout, "apply", "--server-side", "--force-conflicts", "-f", "-", stdin=json.dumps(listed)
-    )
+    kubectl(layout, "apply", "--server-side", "--force-conflicts", "-f", "-", stdin=json.dumps(listed))
 
 
 def wait_served(layout: Layout, resource: str, *, deadline_s: float) -> None:

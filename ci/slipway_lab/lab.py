@@ -24,6 +24,7 @@ from slipway_lab import (
 )
 from slipway_lab.errors import LabError
 from slipway_lab.layout import HOST
+from slipway_lab.pins import GO_PROGRAMS
 from slipway_lab.sandbox import Sandbox, listening
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ DAEMONS = {
 
 def prepared(layout: Layout) -> bool:
     """Return whether every program is built."""
-    return all(golang.folder_of(layout, program).exists() for program in golang.GO_PROGRAMS)
+    return all(golang.folder_of(layout, program).exists() for program in GO_PROGRAMS)
 
 
 def prepare(layout: Layout, progress: Progress) -> None:
@@ -192,5 +193,3 @@ def local_defaults(layout: Layout) -> str:
             "",
         )
     )
-
-

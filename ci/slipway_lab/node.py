@@ -50,7 +50,9 @@ def _configure(layout: Layout) -> None:
     folder = layout.state / "node"
     for name in PUBLIC_REGISTRIES:
         (folder / "registries" / name).mkdir(parents=True, exist_ok=True)
-        text = f'server = "https://{MIRROR}"\n[host."https://{MIRROR}"]\n  capabilities = ["pull", "resolve"]\n'
+        text = (
+            f'server = "https://{MIRROR}"\n[host."https://{MIRROR}"]\n  capabilities = ["pull", "resolve"]\n'
+        )
         (folder / "registries" / name / "hosts.toml").write_text(text)
     network = {
         "cniVersion": "0.4.0",
@@ -93,7 +95,11 @@ def _configure(layout: Layout) -> None:
         "resolvConf": "/etc/resolv.conf",
         "podLogsDir": f"{folder}/pod-logs",
         # By share of the disk, kubelet would evict every pod on a machine that is merely well used.
-        "evictionHard": {"nodefs.available": "1Gi", "imagefs.available": "1Gi", "memory.available": "100Mi"},
+        "evictionHard": {
+            "nodefs.available": "1Gi",
+            "imagefs.available": "1Gi",
+            "memory.available": "100Mi",
+        },
         "imageGCHighThresholdPercent": 100,
         "imageGCLowThresholdPercent": 99,
         "nodeStatusReportFrequency": "1m",
@@ -118,7 +124,7 @@ def _configure(layout: Layout) -> None:
 
 def _publish_dns(layout: Layout) -> None:
     """Give the cluster's DNS its usual Service; its one end point is outside the cluster."""
-    metadata = {"name": "kube-dns", "namespace": "kube-system"}
+    metadata: dict[str, object] = {"name": "kube-dns", "namespace": "kube-system"}
     ports = [{"name": f"dns-{kind}", "port": 53, "protocol": kind.upper()} for kind in ("udp", "tcp")]
     kubernetes.apply(
         layout,
@@ -223,5 +229,3 @@ def start(sandbox: Sandbox) -> None:
 def _pid(sandbox: Sandbox) -> int:
     first = sandbox.first
     return first.pid if first else 0
-
-

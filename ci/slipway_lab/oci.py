@@ -62,11 +62,14 @@ def layer_blob(tar: Path) -> tuple[Blob, str]:
     whole = hashlib.sha256()
     packed = tar.with_suffix(".tar.gz")
     # mtime=0: the same tar gives the same digest.
-    with tar.open("rb") as source, packed.open("wb") as sink:
-        with gzip.GzipFile(filename="", fileobj=sink, mode="wb", compresslevel=1, mtime=0) as target:
-            while chunk := source.read(CHUNK):
-                whole.update(chunk)
-                target.write(chunk)
+    with (
+        tar.open("rb") as source,
+        packed.open("wb") as sink,
+        gzip.GzipFile(filename="", fileobj=sink, mode="wb", compresslevel=1, mtime=0) as target,
+    ):
+        while chunk := source.read(CHUNK):
+            whole.update(chunk)
+            target.write(chunk)
     return file_blob(packed, LAYER), f"sha256:{whole.hexdigest()}"
 
 
@@ -90,15 +93,11 @@ class Registry:
         import httpx
 
         trust = ssl.create_default_context(cafile=str(ca))
-        self._client: httpx.Client = httpx.Client(
-            base_url=f"https://{host}", verify=trust, timeout=120
-        )
+        self._client: httpx.Client = httpx.Client(base_url=f"https://{host}", verify=trust, timeout=120)
 
     def has(self, repository: str, tag: str) -> bool:
         """Return whether the tag exists."""
-        answer = self._client.head(
-            f"/v2/{repository}/manifests/{tag}", headers={"Accept": MANIFEST}
-        )
+        answer = self._client.head(f"/v2/{repository}/manifests/{tag}", headers={"Accept": MANIFEST})
         return answer.status_code == 200  # noqa: PLR2004 - HTTP's OK
 
     def push(self, repository: str, tag: str, config: Blob, layers: list[Blob]) -> None:
@@ -136,9 +135,7 @@ class Registry:
     def _expect(answer: httpx.Response) -> httpx.Response:
         if not answer.is_success:
             request = answer.request
-            raise LabError(
-                f"{request.method} {request.url.path}: {answer.status_code} {answer.text[:300]}"
-            )
+            raise LabError(f"{request.method} {request.url.path}: {answer.status_code} {answer.text[:300]}")
         return answer
 
 

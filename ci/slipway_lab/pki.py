@@ -41,7 +41,9 @@ def ensure(layout: Layout) -> None:
     _write(folder, "server", authority.issue_cert(*NAMES, common_name=HOST))
     # The API server proves itself to the kubelet as a cluster administrator.
     client = authority.issue_cert(
-        "apiserver.invalid", common_name="kube-apiserver-kubelet", organization_name="system:masters"
+        "apiserver.invalid",
+        common_name="kube-apiserver-kubelet",
+        organization_name="system:masters",
     )
     _write(folder, "kubelet-client", client)
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048)

@@ -78,6 +78,4 @@ def start(layout: Layout) -> None:
         },
         _stateful_set(data),
     )
-    kubernetes.kubectl(
-        layout, "-n", NAMESPACE, "rollout", "status", f"statefulset/{NAME}", "--timeout=120s"
-    )
+    kubernetes.kubectl(layout, "-n", NAMESPACE, "rollout", "status", f"statefulset/{NAME}", "--timeout=120s")

@@ -32,9 +32,7 @@ class Progress:
         """Show `name` while the block runs, then its time; quick steps get one line only."""
         started = time.monotonic()
         ended = threading.Event()
-        beat = threading.Thread(
-            target=self._beat, args=(name, started, expected_s, ended), daemon=True
-        )
+        beat = threading.Thread(target=self._beat, args=(name, started, expected_s, ended), daemon=True)
         if self.console.is_terminal:
             with self.console.status(f"{name} (usually {expected_s:.0f} s)"):
                 yield

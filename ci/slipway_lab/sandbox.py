@@ -86,8 +86,17 @@ class Sandbox:
         if self.first is not None:
             return
         self.clean()
-        unshare = ["unshare", "--mount", "--pid", "--net", "--ipc", "--uts", "--fork", "--mount-proc"]
-        starter = subprocess.Popen(  # noqa: S603 - our own argument list
+        unshare = [
+            "unshare",
+            "--mount",
+            "--pid",
+            "--net",
+            "--ipc",
+            "--uts",
+            "--fork",
+            "--mount-proc",
+        ]
+        starter = subprocess.Popen(
             [*unshare, "--propagation", "private", "tini", "-s", "-g", "--", "sleep", "infinity"],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
@@ -104,7 +113,10 @@ class Sandbox:
         layout = self.layout
         script = ["set -eu", "mount --make-rshared /", "hostname slipway-lab"]
         for folder in OVERLAYS:
-            upper, work = layout.run / "overlay" / folder / "upper", layout.run / "overlay" / folder / "work"
+            upper, work = (
+                layout.run / "overlay" / folder / "upper",
+                layout.run / "overlay" / folder / "work",
+            )
             for path in (upper, work):
                 path.mkdir(parents=True, exist_ok=True)
             options = f"lowerdir=/{folder},upperdir={upper},workdir={work}"
@@ -150,7 +162,7 @@ class Sandbox:
         log = self.layout.logs / f"{name}.log"
         if self.daemon(name) is None:
             with log.open("wb") as output:
-                starter = subprocess.Popen(  # noqa: S603 - our own argument list
+                starter = subprocess.Popen(
                     [*self.enter(), *map(str, arguments)],
                     env={**os.environ, "SSL_CERT_FILE": TRUST, **(env or {})},
                     stdin=subprocess.DEVNULL,

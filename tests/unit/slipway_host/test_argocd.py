@@ -322,9 +322,7 @@ async def test_an_operation_that_was_replaced_before_its_start_is_requested_agai
     def replaced(body: Json) -> None:
         body["operation"] = {"initiatedBy": {"username": "mallory"}}
 
-    kube = ArgoCD(
-        application(BEFORE), replaced, ends(revision=BEFORE), takes_up, ends(), compares()
-    )
+    kube = ArgoCD(application(BEFORE), replaced, ends(revision=BEFORE), takes_up, ends(), compares())
     assert (await run(kube)).status is Status.SUCCEEDED
     assert len(kube.operations) == 2
 
@@ -338,9 +336,7 @@ async def test_a_failed_sync_tells_message_and_resources() -> None:
     kube = ArgoCD(application(BEFORE), takes_up, ends("Failed", result={"resources": resources}))
     with pytest.raises(TerminalError) as caught:
         await run(kube)
-    assert "it Failed; Ingress/api: webhook [31m no; Job/migrate: Job has failed" in (
-        caught.value.cause
-    )
+    assert "it Failed; Ingress/api: webhook [31m no; Job/migrate: Job has failed" in (caught.value.cause)
     assert "configured" not in caught.value.cause
     assert caught.value.next_command == "kubectl -n argocd get application api -o yaml"
 

@@ -153,9 +153,7 @@ async def test_only_regular_files_inside_are_read(work: Path) -> None:
         }.items():
             with pytest.raises(SettingsError, match=reason):
                 await copy.read([path])
-        with pytest.raises(
-            NotFoundError, match=r"apps/x/values.yaml does not exist on branch main"
-        ):
+        with pytest.raises(NotFoundError, match=r"apps/x/values.yaml does not exist on branch main"):
             await copy.read(["apps/x/values.yaml"])
 
 
@@ -292,9 +290,7 @@ class Backend(BaseHTTPRequestHandler):
             "HTTP_CONTENT_ENCODING": self.headers.get("Content-Encoding", ""),
             "GIT_PROTOCOL": self.headers.get("Git-Protocol", ""),
         }
-        done = subprocess.run(
-            ["git", "http-backend"], env=env, input=body, check=True, capture_output=True
-        )
+        done = subprocess.run(["git", "http-backend"], env=env, input=body, check=True, capture_output=True)
         head, _, content = done.stdout.partition(b"\r\n\r\n")
         headers = dict(line.split(": ", 1) for line in head.decode().splitlines())
         status = int(headers.pop("Status", "200").split()[0])

@@ -49,9 +49,7 @@ class Remote:
 
     def git(self, *arguments: str, at: Path | None = None) -> str:
         names = {
-            f"GIT_{who}_{what}": "rival@x"
-            for who in ("AUTHOR", "COMMITTER")
-            for what in ("NAME", "EMAIL")
+            f"GIT_{who}_{what}": "rival@x" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")
         }
         env = {"PATH": os.environ["PATH"], "HOME": str(self._home), "GIT_CONFIG_NOSYSTEM": "1"}
         done = subprocess.run(
@@ -160,9 +158,7 @@ def tries(monkeypatch: pytest.MonkeyPatch) -> Rival:
 async def test_one_commit_changes_one_line_and_names_its_origin(remote: Remote) -> None:
     # R11.
     before = remote.head()
-    result = await deploy(
-        remote, change(digest=DIGEST, source_url="https://u:secret@h/api?t=secret")
-    )
+    result = await deploy(remote, change(digest=DIGEST, source_url="https://u:secret@h/api?t=secret"))
     assert result.status is Status.SUCCEEDED
     assert result.commit == remote.head()
     assert (result.branch, result.changed, result.attempts) == ("main", ("api",), 1)
@@ -181,9 +177,7 @@ async def test_one_commit_changes_one_line_and_names_its_origin(remote: Remote) 
 
 async def test_several_applications_share_one_commit(remote: Remote) -> None:
     # R11.
-    result = await deploy(
-        remote, change("api"), change("ui", "5678cdef" * 5), message="deploy {app}: {tag}"
-    )
+    result = await deploy(remote, change("api"), change("ui", "5678cdef" * 5), message="deploy {app}: {tag}")
     assert result.changed == ("api", "ui")
     assert remote.log("%B", "-1") == (
         "deploy api, ui: 1234abcd, 5678cdef\n\napi: 1234abcd\nui: 5678cdef\n\n"
@@ -282,9 +276,7 @@ async def test_an_older_deploy_cannot_replace_a_newer_one(remote: Remote) -> Non
     assert (await deploy(remote, change(commit=older))).status is Status.SUCCEEDED
 
 
-async def test_a_newer_deploy_that_lands_during_the_push_supersedes(
-    remote: Remote, tries: Rival
-) -> None:
+async def test_a_newer_deploy_that_lands_during_the_push_supersedes(remote: Remote, tries: Rival) -> None:
     # Fault 62, inside the retry loop.
     older, newer = "aaaa1111" * 5, "bbbb2222" * 5
     text = VALUES.format(app="api").replace("latest", f'"{newer[:8]}"')
@@ -439,9 +431,7 @@ async def test_wrong_arguments_are_refused_before_the_network(
 ) -> None:
     settings = GitSettings(url="https://unreachable.invalid/x.git", branch="main")
     with pytest.raises(SettingsError) as caught:
-        await commit_images(
-            settings, changes, run_id="r", report=silent, deadline_s=5, message=message
-        )
+        await commit_images(settings, changes, run_id="r", report=silent, deadline_s=5, message=message)
     assert reason in caught.value.cause
 
 

@@ -166,9 +166,7 @@ async def test_a_redirect_is_not_healthy() -> None:
         await run(kube, deadline_s=0.1)
 
 
-@pytest.mark.parametrize(
-    "error", [ServiceUnavailableError("connection refused"), NotFoundError("no pod a")]
-)
+@pytest.mark.parametrize("error", [ServiceUnavailableError("connection refused"), NotFoundError("no pod a")])
 async def test_a_pod_without_an_answer_is_asked_again(error: Exception) -> None:
     kube = Pods([pod("a")], a=[error, (200, "ok")])
     assert (await run(kube)).status is Status.SUCCEEDED
@@ -194,9 +192,7 @@ async def test_health_has_to_last() -> None:  # fault 91
 )
 async def test_a_pod_that_falls_over_in_between_starts_the_time_anew(worse: Json) -> None:
     lines: list[str] = []
-    kube = Pods(
-        [pod("a"), pod("b")], [worse, pod("b")], [worse, pod("b")], a=[(200, "")], b=[(200, "")]
-    )
+    kube = Pods([pod("a"), pod("b")], [worse, pod("b")], [worse, pod("b")], a=[(200, "")], b=[(200, "")])
     await run(kube, lines, target=STABLE)
     assert any("restarted" in line or "no longer ready" in line for line in lines)
 

@@ -38,9 +38,7 @@ TARGET = Target(
 )
 
 
-def pod(
-    status: Json | None = None, *, phase: str = "Pending", conditions: Json | None = None
-) -> Json:
+def pod(status: Json | None = None, *, phase: str = "Pending", conditions: Json | None = None) -> Json:
     return {
         "metadata": {"name": "api-7d9-x2x", "namespace": "mosuon"},
         "spec": {"containers": [{"name": "app", "image": f"{TARGET.repository}:{TARGET.tag}"}]},

@@ -45,9 +45,7 @@ TARGET = Target(
     health_port=4000,
     health_stable_s=0,
     database=None,
-    secrets=SecretsSettings(
-        name="api-secrets", given={"JWT_SECRET": SecretStr("canary-jwt-value")}
-    ),
+    secrets=SecretsSettings(name="api-secrets", given={"JWT_SECRET": SecretStr("canary-jwt-value")}),
 )
 STATEFUL = replace(TARGET, workload_kind="StatefulSet")
 NEW, OLD = f"{TARGET.repository}:{TARGET.tag}", f"{TARGET.repository}:99999999"
@@ -95,9 +93,7 @@ def replica_set(uid: str, image: str, revision: int, **status: Any) -> Json:
     }
 
 
-def pod(
-    name: str, owner: str, image: str, state: Json, *, ready: bool = False, **more: Any
-) -> Json:
+def pod(name: str, owner: str, image: str, state: Json, *, ready: bool = False, **more: Any) -> Json:
     return {
         "metadata": {
             "name": name,
@@ -111,8 +107,7 @@ def pod(
             "phase": "Running" if "running" in state else "Pending",
             "conditions": [{"type": "Ready", "status": str(ready)}],
             "containerStatuses": [
-                {"name": "app", "image": image, "ready": ready, "restartCount": 0, "state": state}
-                | more
+                {"name": "app", "image": image, "ready": ready, "restartCount": 0, "state": state} | more
             ],
         },
     }
@@ -123,15 +118,11 @@ CREATING: Json = {"waiting": {"reason": "ContainerCreating"}}
 BACKOFF: Json = {"waiting": {"reason": "CrashLoopBackOff", "message": "back-off 10s"}}
 CRASHED: Json = {"lastState": {"terminated": {"exitCode": 1, "reason": "Error"}}, "restartCount": 1}
 PULL: Json = {"waiting": {"reason": "ErrImagePull", "message": "manifest unknown"}}
-PULL_BACKOFF: Json = {
-    "waiting": {"reason": "ImagePullBackOff", "message": "Back-off pulling image"}
-}
+PULL_BACKOFF: Json = {"waiting": {"reason": "ImagePullBackOff", "message": "Back-off pulling image"}}
 WAITING: Json = {"updatedReplicas": 1, "replicas": 3, "unavailableReplicas": 1}
 
 
-def world(
-    body: Json | None, sets: list[Json] | None = None, found: list[Json] | None = None
-) -> Json:
+def world(body: Json | None, sets: list[Json] | None = None, found: list[Json] | None = None) -> Json:
     return {"body": body, "replicasets": sets or [], "pods": found or []}
 
 
@@ -312,9 +303,7 @@ async def test_a_crash_loop_fails_at_once_with_the_last_words_scrubbed() -> None
 
 
 async def test_a_crash_without_a_readable_log_still_fails_as_a_crash() -> None:
-    cluster = Cluster(
-        stage(pod("n1", "new", NEW, BACKOFF, **CRASHED)), log=NotFoundError("the pod is gone")
-    )
+    cluster = Cluster(stage(pod("n1", "new", NEW, BACKOFF, **CRASHED)), log=NotFoundError("the pod is gone"))
     with pytest.raises(RolloutFailedError, match="crashes: exit code 1"):
         await run(cluster)
 

@@ -44,7 +44,7 @@ long: aaaaaaaaaaaaaaaaaaaaaaaaaaaaa bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb ccccccccccc
 list:
 - a
 -   b
-"""  # noqa: E501, W291 - long lines and trailing spaces must survive
+"""  # noqa: W291 - long lines and trailing spaces must survive
 
 
 def edit(text: str, tag: str = "1234abcd", digest: str | None = None) -> str:
@@ -114,9 +114,7 @@ def test_unusual_shapes_are_patched_in_place(before: str, after: str) -> None:
 
 def test_duplicate_keys_elsewhere_are_no_error() -> None:
     # Helm takes them, and real files have them.
-    before = (
-        "a: 1\na: 2\nimage:\n  tag: x\n  pullPolicy: A\n  pullPolicy: B\nweb:\n  image: {tag: q}\n"
-    )
+    before = "a: 1\na: 2\nimage:\n  tag: x\n  pullPolicy: A\n  pullPolicy: B\nweb:\n  image: {tag: q}\n"
     assert edit(before) == before.replace("tag: x", 'tag: "1234abcd"')
 
 
