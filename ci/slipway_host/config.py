@@ -202,7 +202,7 @@ class Environment(Model):
     """How one environment differs from the others."""
 
     scan: Scan = Scan()
-    latest: bool = Field(False, description="also publish the tag `latest`")
+    latest: bool = Field(default=False, description="also publish the tag `latest`")
     namespace: Namespace | None = None
     branch: Branch | None = Field(None, description="branch of the GitOps repository")
     build_args: dict[EnvName, str] = Field(default_factory=dict)

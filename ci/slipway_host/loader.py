@@ -40,9 +40,11 @@ def load_config(text: str, *, path: str = "slipway.yaml") -> Config:
 
 def _line(document: Any, location: tuple[int | str, ...]) -> int:
     """Return the line of the deepest part of `location` that the file has."""
+    from ruamel.yaml.comments import CommentedMap
+
     line, node = 1, document
     for key in location:
-        if not isinstance(node, dict) or key not in node:
+        if not isinstance(node, CommentedMap) or key not in node:
             break
         line = node.lc.key(key)[0] + 1
         node = node[key]

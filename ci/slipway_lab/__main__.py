@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import fcntl
+import shlex
 import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -57,6 +58,17 @@ def _status(layout: Layout, progress: Progress) -> int:
     return 0 if all(works for _, works, _ in rows) else 1
 
 
+def _env(layout: Layout) -> int:
+    for name, value in lab.variables(layout).items():
+        sys.stdout.write(f"export {name}={shlex.quote(value)}\n")
+    return 0
+
+
+def _dotenv(layout: Layout) -> int:
+    sys.stdout.write(lab.local_defaults(layout))
+    return 0
+
+
 def _logs(layout: Layout, part: str, lines: int) -> int:
     path = layout.logs / f"{part}.log"
     if not path.exists():
@@ -81,21 +93,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; 0 done, 1 expected failure, 130 interrupted."""
     options = _parser().parse_args(arguments)
     layout, progress = Layout.default(), Progress()
+    look = {
+        "status": lambda: _status(layout, progress),
+        "logs": lambda: _logs(layout, options.part, options.lines),
+        "env": lambda: _env(layout),
+        "dotenv": lambda: _dotenv(layout),
+    }
     try:
-        match options.command:
-            case "status":
-                return _status(layout, progress)
-            case "logs":
-                return _logs(layout, options.part, options.lines)
-            case "env":
-                for name, value in lab.variables(layout).items():
-                    sys.stdout.write(f"export {name}={value!r}\n")
-                return 0
-            case "dotenv":
-                sys.stdout.write(lab.local_defaults(layout))
-                return 0
-            case command:
-                return _change(command, layout, progress)
+        return look.get(options.command, lambda: _change(options.command, layout, progress))()
     except LabError as error:
         progress.say(f"lab: {error}")
         return 1

@@ -53,14 +53,15 @@ def _config(layout: Layout) -> str:
     locations = []
     for owner, writers in WRITERS.items():
         # The name in the request is not proven yet when `if` runs: auth_basic proves it right after.
-        allowed = f'if ($remote_user !~ "^({"|".join(writers)})?$") {{ return 403; }}'
+        names = "|".join(writers)
+        allowed = f'if ($remote_user !~ "^({names})?$") {{ return 403; }}'
         locations += [
             _location(f"^/{owner}/.+/git-receive-pack$", realm='"git"', before=allowed, layout=layout),
             _location(
                 f"^/{owner}/.+/info/refs$",
                 realm="$realm_refs" if owner in PUBLIC else '"git"',
                 before=f'set $right "$arg_service:$remote_user";\n      '
-                f'if ($right !~ "^(git-upload-pack:.*|git-receive-pack:({"|".join(writers)})?)$") {{ return 403; }}',
+                f'if ($right !~ "^(git-upload-pack:.*|git-receive-pack:({names})?)$") {{ return 403; }}',
                 layout=layout,
             ),
             _location(

@@ -6,7 +6,6 @@ import shutil
 import tarfile
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from slipway_lab import command
@@ -16,6 +15,8 @@ from slipway_lab.parts import digest_of, drop_older, making, part_folder
 from slipway_lab.pins import DEBIAN, TRIVY
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from slipway_lab.layout import Layout
 
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from slipway_lab import kubernetes
 from slipway_lab.errors import LabError
@@ -124,8 +124,10 @@ def _configure(layout: Layout) -> None:
 
 def _publish_dns(layout: Layout) -> None:
     """Give the cluster's DNS its usual Service; its one end point is outside the cluster."""
-    metadata: dict[str, object] = {"name": "kube-dns", "namespace": "kube-system"}
-    ports = [{"name": f"dns-{kind}", "port": 53, "protocol": kind.upper()} for kind in ("udp", "tcp")]
+    metadata: dict[str, Any] = {"name": "kube-dns", "namespace": "kube-system"}
+    ports: list[dict[str, Any]] = [
+        {"name": f"dns-{kind}", "port": 53, "protocol": kind.upper()} for kind in ("udp", "tcp")
+    ]
     kubernetes.apply(
         layout,
         {
@@ -137,7 +139,7 @@ def _publish_dns(layout: Layout) -> None:
         {
             "apiVersion": "discovery.k8s.io/v1",
             "kind": "EndpointSlice",
-            "metadata": {**metadata, "labels": {"kubernetes.io/service-name": "kube-dns"}},
+            "metadata": metadata | {"labels": {"kubernetes.io/service-name": "kube-dns"}},
             "addressType": "IPv4",
             "endpoints": [{"addresses": [HOST]}],
             "ports": [{**port, "port": DNS_PORT} for port in ports],

@@ -7,12 +7,13 @@ import hashlib
 import json
 import ssl
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from slipway_lab.errors import LabError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import httpx
 
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
