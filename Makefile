@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 LAB := PYTHONPATH=ci $(BIN)/python -m slipway_lab
 
-.PHONY: test lint lab-up lab-down lab-status clean
+.PHONY: demo test unit lint lock lab-up lab-down lab-reset lab-status clean
 
 $(BIN)/.made: pyproject.toml
 	$(PYTHON) -m venv .venv
@@ -16,14 +16,28 @@ lint: $(BIN)/.made
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-test: lint
+demo: $(BIN)/.made
+	$(LAB) demo
+
+unit: $(BIN)/.made
 	$(BIN)/python -m pytest tests/unit
+
+test: lint unit lab-up
+	$(BIN)/python -m pytest tests/integration tests/e2e
+
+# What a `dagger call` installs: everything but dagger-io, which the engine's own runtime brings.
+lock: $(BIN)/.made
+	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
+	  --no-emit-package dagger-io --custom-compile-command "make lock" --output-file requirements.lock pyproject.toml
 
 lab-up: $(BIN)/.made
 	$(LAB) up
 
 lab-down: $(BIN)/.made
 	$(LAB) down
+
+lab-reset: $(BIN)/.made
+	$(LAB) reset
 
 lab-status: $(BIN)/.made
 	$(LAB) status

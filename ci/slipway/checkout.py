@@ -1,14 +1,15 @@
 """What a call works on: the commit, its files, and the configuration that is in them."""
 
+import os
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import anyio
 import dagger
 
 from slipway_host.errors import SettingsError
 from slipway_host.settings import SHORT_HASH
+from slipway_host.together import together
 
 if TYPE_CHECKING:
     from slipway_host.config import Config, Service
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 REMOTE_URL = re.compile(r'\[remote "origin"\][^\[]*?\burl\s*=\s*(\S+)')
 CREDENTIALS = re.compile(r"(?<=://)[^/@]*@")
 LISTED = 5
+HISTORY = 1000
+"""Commits that tell a newer deploy from an older one."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,6 +31,7 @@ class Checkout:
         changes: paths that differ from HEAD, empty for a clean folder.
         config: the parsed `slipway.yaml` of `tree`.
         url: address of the remote `origin` without credentials, or "".
+        head: HEAD itself, for its history.
     """
 
     commit: str
@@ -35,6 +39,7 @@ class Checkout:
     changes: tuple[str, ...]
     config: "Config"
     url: str
+    head: dagger.GitRef
 
     @property
     def tag(self) -> str:
@@ -47,6 +52,20 @@ class Checkout:
         from slipway_host.loader import find_service
 
         return find_service(self.config, name)
+
+    async def ancestors(self) -> frozenset[str]:
+        """Return the full hashes of the newest `HISTORY` ancestors of the commit."""
+        import anyio
+
+        # Only the history: the files stay where they are.
+        history = self.head.tree(depth=HISTORY).directory(".git")
+        async with anyio.TemporaryDirectory(prefix="slipway-history-") as folder:
+            await history.export(folder)
+            done = await anyio.run_process(
+                ["git", f"--git-dir={folder}", "rev-list", self.commit],
+                env={"PATH": os.environ["PATH"], "GIT_CONFIG_GLOBAL": "/dev/null", "HOME": folder},
+            )
+        return frozenset(done.stdout.decode().split()) - {self.commit}
 
 
 async def open_checkout(
@@ -94,13 +113,7 @@ async def open_checkout(
         found = REMOTE_URL.search(text)
         url = CREDENTIALS.sub("", found[1]) if found else ""
 
-    try:
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(read_commit)
-            tasks.start_soon(read_changes)
-            tasks.start_soon(read_url)
-    except* SettingsError as group:
-        raise group.exceptions[0] from None
+    await together(read_commit, read_changes, read_url)
     files = sorted(name for name in set(changes) if not name.endswith("/"))
     if files and clean:
         listed = ", ".join(files[:LISTED]) + (" …" if len(files) > LISTED else "")
@@ -111,7 +124,7 @@ async def open_checkout(
         )
     tree = dirty.after().without_directory(".git") if files else head.tree(discard_git_dir=True)
     config = await _read_config(tree, path, next_command)
-    return Checkout(commit=commit, tree=tree, changes=tuple(files), config=config, url=url)
+    return Checkout(commit=commit, tree=tree, changes=tuple(files), config=config, url=url, head=head)
 
 
 async def _read_config(tree: dagger.Directory, path: str, next_command: str) -> "Config":

@@ -13,6 +13,12 @@ SHORTEST = 4
 """Characters; masking something shorter would blank innocent words all over the log (fault 12)."""
 
 
+def how_to_give(name: str, *, source: str = "…") -> str:
+    """Return what to do about an argument that is not given."""
+    flag = f"--{name.lower().replace('_', '-')}={source}"
+    return f"write {name}={source} into .env beside dagger.json, or pass {flag} before the function's name"
+
+
 async def reveal(secret: dagger.Secret | None, name: str, *, multiline: bool = False) -> "SecretStr":
     """Return a required secret's text.
 
@@ -28,8 +34,7 @@ async def reveal(secret: dagger.Secret | None, name: str, *, multiline: bool = F
     if found is None:
         raise SettingsError(
             f"{name} is not given",
-            next_command=f"set {name}=env://{name} in .env beside dagger.json, or pass "
-            f"--{name.lower().replace('_', '-')} before the function's name",
+            next_command=how_to_give(name, source=f"env://{name}"),
         )
     return found
 

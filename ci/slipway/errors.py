@@ -26,11 +26,25 @@ def one_line(call: Callable[P, Awaitable[R]]) -> Callable[P, Awaitable[R]]:
 
     @functools.wraps(call)
     async def wrapped(*args: P.args, **kwargs: P.kwargs) -> R:
+        name = call.__name__
         try:
             return await call(*args, **kwargs)
         except DeliveryError as error:
-            raise StageError(str(error)) from None
+            raise StageError(str(error.at(name, next_command=f"dagger call {name}"))) from None
         except dagger.QueryError as error:
-            raise StageError(f"engine: {quote(str(error))}") from None
+            raise StageError(f"{name}: engine: {quote(str(error))}") from None
 
     return wrapped
+
+
+def stage_function(call: Callable[P, Awaitable[R]]) -> Callable[P, Awaitable[R]]:
+    """Make an async method a Dagger function that acts on every call, and fails in one line.
+
+    Dagger keeps a function's result for 7 days unless told otherwise, and then skips the function: a
+    deploy that does nothing and says that it did. What is worth keeping is kept by the engine anyway,
+    step by step.
+    """
+    exposed: Callable[P, Awaitable[R]] = dagger.function(  # type: ignore[call-overload]
+        one_line(call), cache="never"
+    )
+    return exposed

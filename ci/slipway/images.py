@@ -9,9 +9,11 @@ import dagger
 from dagger import dag
 
 from slipway_host.errors import ConflictError, TerminalError, quote
+from slipway_host.results import StageResult, Status
 
 if TYPE_CHECKING:
     from slipway.checkout import Checkout
+    from slipway.work import Work
     from slipway_host.config import Environment, Service
     from slipway_host.registry import RegistryClient, RemoteImage
     from slipway_host.settings import RegistrySettings
@@ -131,6 +133,33 @@ def pulled(
         dag.container()
         .with_registry_auth(settings.host, settings.username, password)
         .from_(f"{repository}@{digest}")
+    )
+
+
+async def publish_all(work: "Work", image: dagger.Container) -> StageResult:
+    """Push an image under its tag, and as `latest` where the environment wants that (R2).
+
+    Raises:
+        ConflictError: the registry has something else under the tag now than what was pushed.
+        TerminalError: the registry refused it.
+    """
+    settings, password = await work.registry(), work.secret("registry_password")
+    digest = await publish(image, work.address, settings, password)
+    there = await work.pushed()
+    if there is None or there.digest != digest:
+        raise ConflictError(
+            f"{work.address} was pushed as {digest} and is {there.digest if there else 'absent'} now",
+            next_command="run the same command: somebody else may have pushed at the same time",
+        )
+    tags = [work.checkout.tag]
+    if work.environment.latest:
+        await publish(image, f"{work.target.repository}:latest", settings, password)
+        tags.append("latest")
+    return StageResult(
+        stage="push",
+        status=Status.SUCCEEDED,
+        summary=f"{work.address}, digest {digest[:19]}…",
+        outputs={"digest": digest, "imageId": there.image_id, "tags": tags},
     )
 
 

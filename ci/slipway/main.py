@@ -19,7 +19,7 @@ class Slipway(*discover()):  # type: ignore[misc]  # the bases are the stages th
     ]
     config: Annotated[str, Doc("Path of the configuration in the repository")] = "slipway.yaml"
     environment: Annotated[str, Doc("Environment: dev, prod or one of the configuration's")] = "dev"
-    registry_username: Annotated[dagger.Secret | None, Doc("Account at the registry")] = None
+    registry_username: Annotated[str, Doc("Account at the registry")] = ""
     registry_password: Annotated[dagger.Secret | None, Doc("Its password or token")] = None
     kube_config: Annotated[dagger.Secret | None, Doc("kubeconfig of the cluster, as YAML or base64")] = None
     postgres_password: Annotated[

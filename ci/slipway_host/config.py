@@ -123,7 +123,8 @@ class Test(Model):
 
     image: ImageReference = Field(description="image that has the toolchain")
     command: str = Field(min_length=1, description="shell command; exit code 0 means passed")
-    caches: tuple[str, ...] = Field(
+    # Not strict: YAML has lists, and a frozen model wants a tuple.
+    caches: Annotated[tuple[str, ...], Field(strict=False)] = Field(
         (), description="folders kept between runs, as absolute paths in the container"
     )
     timeout_s: Annotated[int, Field(ge=1, le=7200)] = 600

@@ -2,10 +2,23 @@
 
 from __future__ import annotations
 
+import base64
+import datetime as dt
+import hashlib
 import re
 import ssl
 from dataclasses import dataclass, field
+from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, Self
+
+from tenacity import (
+    AsyncRetrying,
+    RetryCallState,
+    retry_if_exception_type,
+    stop_after_attempt,
+    stop_before_delay,
+    wait_random_exponential,
+)
 
 from slipway_host.errors import (
     AccessDeniedError,
@@ -23,6 +36,8 @@ if TYPE_CHECKING:
 OK, UNAUTHORIZED, FORBIDDEN, NOT_FOUND, TOO_MANY = 200, 401, 403, 404, 429
 SERVER_ERROR = 500
 TRIES = 5
+RETRY_S = 60.0
+"""For all tries together: a registry that asks for a longer pause is an error now (fault 24)."""
 MANIFEST_TYPES = (
     "application/vnd.oci.image.manifest.v1+json",
     "application/vnd.docker.distribution.manifest.v2+json",
@@ -31,6 +46,7 @@ MANIFEST_TYPES = (
 )
 # https://distribution.github.io/distribution/spec/auth/token/
 CHALLENGE = re.compile(r'(\w+)="([^"]*)"')
+_BACKOFF = wait_random_exponential(multiplier=0.2, max=5)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,6 +64,30 @@ class RemoteImage:
     labels: dict[str, str] = field(default_factory=dict)
 
 
+class _BusyError(ServiceUnavailableError):
+    """The registry is there and wants to be asked later."""
+
+    def __init__(self, cause: str, *, pause_s: float) -> None:
+        super().__init__(cause)
+        self.pause_s = pause_s
+
+
+def _pause_s(state: RetryCallState) -> float:
+    error = state.outcome.exception() if state.outcome else None
+    return max(_BACKOFF(state), error.pause_s if isinstance(error, _BusyError) else 0)
+
+
+def _retry_after_s(answer: httpx.Response) -> float:
+    """Return the pause that the registry asks for: a number of seconds or a date, 0 without one."""
+    text = answer.headers.get("Retry-After", "")
+    if text.isdecimal():
+        return float(text)
+    try:
+        return max(0.0, (parsedate_to_datetime(text) - dt.datetime.now(dt.UTC)).total_seconds())
+    except (TypeError, ValueError):
+        return 0.0
+
+
 class RegistryClient:
     """One account at one registry; use as `async with`."""
 
@@ -55,7 +95,8 @@ class RegistryClient:
         import httpx
 
         self._settings = settings
-        self._token: dict[str, str] = {}
+        # By repository: a token is good for one, and for some minutes.
+        self._tokens: dict[str, dict[str, str]] = {}
         # The system's authorities: a private registry's own is installed there, not in certifi's list.
         self._client: httpx.AsyncClient = httpx.AsyncClient(
             base_url=f"https://{settings.host}",
@@ -80,82 +121,114 @@ class RegistryClient:
         Raises:
             AccessDeniedError: 401 or 403; the message names registry and user only.
             ServiceUnavailableError: no answer, 429 or 5xx, after a few tries.
+            TerminalError: the bytes are not those that the digest names, or no image at all.
         """
         accept = {"Accept": ", ".join(MANIFEST_TYPES)}
         answer = await self._get(f"/v2/{repository}/manifests/{tag}", repository, accept)
         if answer is None:
             return None
-        digest = answer.headers.get("Docker-Content-Digest", "")
-        manifest: dict[str, Any] = answer.json()
-        config = manifest.get("config")
-        if not digest or config is None:
+        digest = self._digest(answer, answer.headers.get("Docker-Content-Digest", ""))
+        config = self._json(answer).get("config")
+        if config is None:
             # An index has no config of its own: the digest is what counts.
             return RemoteImage(digest=digest, image_id="")
-        blob = await self._get(f"/v2/{repository}/blobs/{config['digest']}", repository, {})
+        image_id = str(config["digest"])
+        blob = await self._get(f"/v2/{repository}/blobs/{image_id}", repository, {})
         if blob is None:
             raise NotFoundError(
                 f"registry {self._settings.host} has the manifest of {repository}:{tag}, not its config"
             )
-        labels = blob.json().get("config", {}).get("Labels") or {}
-        return RemoteImage(digest=digest, image_id=config["digest"], labels=labels)
+        self._digest(blob, image_id)
+        labels = self._json(blob).get("config", {}).get("Labels") or {}
+        return RemoteImage(digest=digest, image_id=image_id, labels=labels)
+
+    def _digest(self, answer: httpx.Response, named: str) -> str:
+        """Return the digest of what came; it is what it is, whatever a proxy on the way says (fault 29)."""
+        digest = f"sha256:{hashlib.sha256(answer.content).hexdigest()}"
+        if named and named != digest:
+            raise TerminalError(
+                f"registry {self._settings.host} sent {digest} for {quote(named, limit=100)}: "
+                "something on the way changes what it serves"
+            )
+        return digest
+
+    def _json(self, answer: httpx.Response) -> dict[str, Any]:
+        try:
+            document = answer.json()
+        except ValueError:
+            document = None
+        if not isinstance(document, dict):
+            # A login page or a proxy's, most of the time.
+            raise TerminalError(
+                f"registry {self._settings.host} answered 200 without JSON: {quote(answer.text, limit=200)}"
+            )
+        return document
 
     async def _get(self, path: str, repository: str, headers: dict[str, str]) -> httpx.Response | None:
-        from tenacity import (
-            AsyncRetrying,
-            retry_if_exception_type,
-            stop_after_attempt,
-            wait_random_exponential,
-        )
-
-        async for attempt in AsyncRetrying(
+        retrying = AsyncRetrying(
             retry=retry_if_exception_type(ServiceUnavailableError),
-            stop=stop_after_attempt(TRIES),
-            wait=wait_random_exponential(multiplier=0.2, max=5),
+            stop=stop_after_attempt(TRIES) | stop_before_delay(RETRY_S),
+            wait=_pause_s,
             reraise=True,
-        ):
-            with attempt:
-                return await self._once(path, repository, headers)
-        raise AssertionError("tenacity returns or raises")
+        )
+        return await retrying(self._once, path, repository, headers)
 
     async def _once(self, path: str, repository: str, headers: dict[str, str]) -> httpx.Response | None:
-        import httpx
-
-        host, user = self._settings.host, self._settings.username
-        try:
-            answer = await self._client.get(path, headers={**headers, **self._token})
-            if answer.status_code == UNAUTHORIZED and not self._token:
-                await self._authenticate(answer, repository)
-                answer = await self._client.get(path, headers={**headers, **self._token})
-            if answer.is_redirect:
-                # Blob storage elsewhere: our credentials stay here.
-                answer = await self._client.get(answer.headers["Location"], headers=headers)
-        except httpx.TransportError as error:
-            raise ServiceUnavailableError(
-                f"registry {host} does not answer: {quote(str(error), limit=200)}"
-            ) from error
-        if answer.status_code == OK:
-            return answer
+        answer = await self._send(path, repository, headers)
         if answer.status_code == NOT_FOUND:
             return None
-        if answer.status_code in {UNAUTHORIZED, FORBIDDEN}:
+        self._check(answer, path)
+        return answer
+
+    def _check(self, answer: httpx.Response, what: str) -> None:
+        """Raise unless the answer is 200; where it came from stays unsaid beyond the registry's name."""
+        status, host = answer.status_code, self._settings.host
+        if status in {UNAUTHORIZED, FORBIDDEN}:
             raise AccessDeniedError(
-                f"registry {host} refuses user {user!r} ({answer.status_code})",
+                f"registry {host} refuses user {self._settings.username!r} ({status})",
                 next_command="check REGISTRY_USERNAME and REGISTRY_PASSWORD, then run the same command",
             )
-        if answer.status_code == TOO_MANY or answer.status_code >= SERVER_ERROR:
-            raise ServiceUnavailableError(f"registry {host} answered {answer.status_code}")
-        raise TerminalError(f"registry {host} answered {answer.status_code} to {path}")
+        if status == TOO_MANY or status >= SERVER_ERROR:
+            pause_s = _retry_after_s(answer)
+            asks = f" and asks for a pause of {pause_s:.0f} s" if pause_s else ""
+            raise _BusyError(f"registry {host} answered {status}{asks}", pause_s=pause_s)
+        if status != OK:
+            raise TerminalError(f"registry {host} answered {status} to {what}")
 
-    async def _authenticate(self, answer: httpx.Response, repository: str) -> None:
-        import base64
+    async def _send(self, path: str, repository: str, headers: dict[str, str]) -> httpx.Response:
+        """Return the answer; a token that is missing or too old is fetched, once (fault 26)."""
+        import httpx
 
+        known = self._tokens.get(repository, {})
+        try:
+            answer = await self._client.get(path, headers={**headers, **known})
+            if answer.status_code == UNAUTHORIZED:
+                fresh = await self._authorization(answer, repository)
+                # A password that was refused once is not sent again (fault 23).
+                if fresh != known:
+                    self._tokens[repository] = fresh
+                    answer = await self._client.get(path, headers={**headers, **fresh})
+            if answer.has_redirect_location:
+                # Blob storage elsewhere: our credentials stay here.
+                answer = await self._client.get(answer.headers["Location"], headers=headers)
+        except httpx.RequestError as error:
+            what = f"registry {self._settings.host}"
+            reason = quote(str(error), limit=200)
+            if "CERTIFICATE_VERIFY_FAILED" in reason:
+                raise TerminalError(
+                    f"{what}: no certificate authority of this machine vouches for it: {reason}"
+                ) from error
+            raise ServiceUnavailableError(f"{what} does not answer: {reason}") from error
+        return answer
+
+    async def _authorization(self, answer: httpx.Response, repository: str) -> dict[str, str]:
+        """Return the header that the answer, a 401, asks for: the account, or a token for it."""
         settings = self._settings
         pair = f"{settings.username}:{settings.password.get_secret_value()}".encode()
         basic = {"Authorization": f"Basic {base64.b64encode(pair).decode()}"}
         challenge = answer.headers.get("WWW-Authenticate", "")
         if not challenge.lower().startswith("bearer"):
-            self._token = basic
-            return
+            return basic
         fields = dict(CHALLENGE.findall(challenge))
         realm = fields.get("realm", "")
         if not realm.startswith("https://"):
@@ -165,10 +238,9 @@ class RegistryClient:
             params={"service": fields.get("service", ""), "scope": f"repository:{repository}:pull"},
             headers=basic,
         )
-        if said.status_code != OK:
-            raise AccessDeniedError(
-                f"registry {settings.host} refuses user {settings.username!r} ({said.status_code})",
-                next_command="check REGISTRY_USERNAME and REGISTRY_PASSWORD, then run the same command",
-            )
-        token = said.json().get("token") or said.json().get("access_token")
-        self._token = {"Authorization": f"Bearer {token}"}
+        self._check(said, "the request for a token")
+        document = self._json(said)
+        token = document.get("token") or document.get("access_token")
+        if not token:
+            raise TerminalError(f"registry {settings.host} granted a token and sent none")
+        return {"Authorization": f"Bearer {token}"}

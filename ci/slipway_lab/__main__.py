@@ -9,7 +9,7 @@ import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from slipway_lab import lab
+from slipway_lab import demo, lab
 from slipway_lab.errors import LabError
 from slipway_lab.layout import Layout
 from slipway_lab.progress import Progress
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 COMMANDS = {
     "up": "bring the lab up; does nothing where it is up",
+    "demo": "bring the lab up and deploy the example service on it",
     "down": "end everything; data and prepared parts stay",
     "reset": "take the lab down and remove its data; prepared parts stay",
     "status": "list the parts and whether they answer",
@@ -84,6 +85,8 @@ def _change(command: str, layout: Layout, progress: Progress) -> int:
             lab.down(layout, progress)
         elif command == "reset":
             lab.reset(layout, progress)
+        elif command == "demo":
+            demo.run(layout, progress)
         else:
             lab.up(layout, progress)
     return 0

@@ -146,20 +146,37 @@ def create(layout: Layout, name: str) -> Path:
     return folder
 
 
-def seed(layout: Layout, name: str, source: Path, *, message: str) -> None:
-    """Make a repository with one commit that holds the files of `source`, unless it has commits."""
+def publish(layout: Layout, name: str, source: Path, *, message: str) -> bool:
+    """Put the files of a folder on a repository's main, as one commit on top; ignored files stay out.
+
+    Returns:
+        whether there was anything to commit.
+    """
     folder = create(layout, name)
-    if any((folder / "refs/heads").iterdir()):
-        return
     who = {
         f"GIT_{role}_{field}": value
         for role in ("AUTHOR", "COMMITTER")
         for field, value in (("NAME", "Mosuon platform"), ("EMAIL", "platform@mosuon.invalid"))
     }
-    index = {"GIT_DIR": str(folder), "GIT_WORK_TREE": str(source), **who}
-    index["GIT_INDEX_FILE"] = str(layout.run / "seed.index")
-    command.run(["git", "add", "--all", "."], env=index, cwd=source)
-    tree = command.run(["git", "write-tree"], env=index, cwd=source).strip()
-    commit = command.run(["git", "commit-tree", tree, "-m", message], env=index).strip()
+    index = layout.run / "publish.index"
+    env = {"GIT_DIR": str(folder), "GIT_WORK_TREE": str(source), "GIT_INDEX_FILE": str(index), **who}
+    index.unlink(missing_ok=True)
+    command.run(["git", "add", "--all", "."], env=env, cwd=source)
+    tree = command.run(["git", "write-tree"], env=env, cwd=source).strip()
+    index.unlink()
+    parent: list[str] = []
+    if head_of(layout, name):
+        parent = ["-p", "refs/heads/main"]
+        if command.run(["git", "-C", folder, "rev-parse", "refs/heads/main^{tree}"]).strip() == tree:
+            return False
+    commit = command.run(["git", "commit-tree", tree, *parent, "-m", message], env=env).strip()
     command.run(["git", "-C", folder, "update-ref", "refs/heads/main", commit])
-    (layout.run / "seed.index").unlink()
+    return True
+
+
+def head_of(layout: Layout, name: str) -> str:
+    """Return the commit of a repository's main, or nothing before its first commit."""
+    heads = command.run(
+        ["git", "-C", repository(layout, name), "for-each-ref", "--format=%(objectname)", "refs/heads/main"]
+    )
+    return heads.strip()

@@ -132,7 +132,9 @@ class _Beside:
 
 def seed(layout: Layout) -> None:
     """Make the GitOps repository as its team would have it, unless it is there."""
-    gitserver.seed(layout, argocd.GITOPS, SEED, message="Start with one chart and one application")
+    gitserver.create(layout, argocd.GITOPS)
+    if not gitserver.head_of(layout, argocd.GITOPS):
+        gitserver.publish(layout, argocd.GITOPS, SEED, message="Start with one chart and one application")
 
 
 def down(layout: Layout, progress: Progress) -> None:
@@ -164,6 +166,11 @@ def status(layout: Layout) -> list[tuple[str, bool, str]]:
         where = f"{HOST}:{port}" if port else (f"pid {process.pid}" if process else "")
         rows.append((name, works, where))
     return rows
+
+
+def inside(layout: Layout, arguments: list[str]) -> str:
+    """Run a program inside the lab's namespaces, where pods and Services have addresses."""
+    return Sandbox(layout).run(arguments)
 
 
 def variables(layout: Layout) -> dict[str, str]:

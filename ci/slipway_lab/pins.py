@@ -20,6 +20,7 @@ PACKAGES = (
     "apache2-utils",
     "containerd",
     "containernetworking-plugins",
+    "curl",
     "dnsmasq-base",
     "docker-registry",
     "etcd-server",

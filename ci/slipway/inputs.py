@@ -1,0 +1,34 @@
+"""What every stage finds on the module's object; the types only, since the object holds the values."""
+
+import sys
+from typing import TYPE_CHECKING, Annotated
+
+from dagger import Doc
+
+if TYPE_CHECKING:
+    import dagger
+
+
+ServiceName = Annotated[str, Doc("Service; may be left out where there is only one")]
+
+
+class Stage:
+    """Base of every stage: names the constructor's arguments for the type checker."""
+
+    if TYPE_CHECKING:
+        source: dagger.GitRepository
+        config: str
+        environment: str
+        registry_username: str
+        registry_password: dagger.Secret | None
+        kube_config: dagger.Secret | None
+        postgres_password: dagger.Secret | None
+        jwt_secret: dagger.Secret | None
+        git_username: str
+        gh_pat: dagger.Secret | None
+
+
+def say(line: str) -> None:
+    """Print one line of progress; the engine shows it live."""
+    sys.stderr.write(f"{line}\n")
+    sys.stderr.flush()

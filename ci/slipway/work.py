@@ -1,0 +1,160 @@
+"""One service in one call: opened once, and asked by each stage for the few things that it needs."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import dagger
+
+from slipway import images
+from slipway.checkout import Checkout, open_checkout
+from slipway.credentials import how_to_give, reveal, reveal_optional
+from slipway.inputs import Stage, say
+from slipway_host.errors import NotFoundError, SettingsError
+
+if TYPE_CHECKING:
+    from slipway_host.config import Environment, Service
+    from slipway_host.delivery import Delivery
+    from slipway_host.registry import RemoteImage
+    from slipway_host.settings import GitSettings, PostgresSettings, RegistrySettings, Target
+
+
+@dataclass(frozen=True, kw_only=True)
+class Work:
+    """One service of one checkout, in one environment.
+
+    Args:
+        inputs: the module's object, for its secrets.
+        checkout: the commit.
+        name: the service's key.
+        service: its configuration.
+        environment: the environment's configuration.
+        target: where it goes, every default filled in.
+    """
+
+    inputs: Stage
+    checkout: Checkout
+    name: str
+    service: "Service"
+    environment: "Environment"
+    target: "Target"
+
+    @property
+    def recipe(self) -> images.Recipe:
+        """How the image is built."""
+        return images.recipe(
+            self.service, self.environment, checkout=self.checkout, name=self.target.environment
+        )
+
+    @property
+    def address(self) -> str:
+        """The image's reference by tag."""
+        return f"{self.target.repository}:{self.checkout.tag}"
+
+    async def registry(self) -> "RegistrySettings":
+        """Return the account at the registry."""
+        from slipway_host import targets
+
+        password = await reveal(self.inputs.registry_password, "REGISTRY_PASSWORD")
+        username = self.inputs.registry_username
+        if not username:
+            raise SettingsError(
+                "REGISTRY_USERNAME is not given", next_command=how_to_give("REGISTRY_USERNAME")
+            )
+        return targets.registry_settings(self.checkout.config, username=username, password=password)
+
+    async def git(self) -> "GitSettings":
+        """Return the GitOps repository and the account that writes to it."""
+        from slipway_host import targets
+
+        config = self.checkout.config
+        token = None
+        if config.gitops.repository.startswith("https://"):
+            token = await reveal(self.inputs.gh_pat, "GH_PAT")
+        return targets.git_settings(
+            config,
+            environment=self.target.environment,
+            username=self.inputs.git_username,
+            token=token,
+        )
+
+    async def postgres(self) -> "PostgresSettings":
+        """Return the PostgreSQL server; without a password, the cluster's own Secret is read."""
+        from slipway_host import targets
+
+        password = await reveal_optional(self.inputs.postgres_password, "POSTGRES_PASSWORD")
+        return targets.postgres_settings(self.checkout.config, admin_password=password)
+
+    async def pushed(self) -> "RemoteImage | None":
+        """Return the registry's image of this commit, None where there is none yet."""
+        from slipway_host.registry import RegistryClient
+
+        settings = await self.registry()
+        async with RegistryClient(settings) as client:
+            return await images.find_pushed(
+                client,
+                self.target.repository,
+                checkout=self.checkout,
+                how=self.recipe,
+                host=settings.host,
+            )
+
+    async def digest(self) -> str:
+        """Return the digest of the pushed image.
+
+        Raises:
+            NotFoundError: it has not been pushed.
+        """
+        found = await self.pushed()
+        if found is None:
+            raise NotFoundError(f"{self.address} is not in the registry", next_command="dagger call push")
+        return found.digest
+
+    def secret(self, name: str) -> dagger.Secret:
+        """Return a secret that was revealed before, to hand it on to the engine unread."""
+        found: dagger.Secret | None = getattr(self.inputs, name)
+        assert found is not None  # noqa: S101 - reveal() has raised otherwise
+        return found
+
+    @asynccontextmanager
+    async def delivery(self, run_id: str) -> "AsyncIterator[Delivery]":
+        """Give the stages after the push, with a connection to the cluster."""
+        from slipway_host.delivery import Delivery
+        from slipway_host.kube import KubeClient
+
+        kubeconfig = await reveal(self.inputs.kube_config, "KUBE_CONFIG", multiline=True)
+        async with await KubeClient.connect(kubeconfig) as kube:
+            yield Delivery(target=self.target, kube=kube, run_id=run_id, report=say)
+
+
+async def open_work(inputs: Stage, service: str, *, clean: bool, command: str) -> Work:
+    """Read the commit, its configuration and the environment.
+
+    Args:
+        inputs: the module's object.
+        service: the service's key; may be empty where there is only one.
+        clean: refuse uncommitted changes.
+        command: what the user typed, for errors.
+    """
+    from slipway_host import targets
+
+    checkout = await open_checkout(inputs.source, inputs.config, clean=clean, next_command=command)
+    name, found = checkout.service(service)
+    environment = checkout.config.environment(inputs.environment)
+    jwt = await reveal_optional(inputs.jwt_secret, "JWT_SECRET")
+    target = targets.target_of(
+        checkout.config,
+        name,
+        environment=inputs.environment,
+        commit=checkout.commit,
+        jwt_secret=jwt,
+    )
+    return Work(
+        inputs=inputs,
+        checkout=checkout,
+        name=name,
+        service=found,
+        environment=environment,
+        target=target,
+    )

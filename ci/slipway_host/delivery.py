@@ -1,0 +1,236 @@
+"""The stages after the push, for one service: from the cluster's Secrets to the proof.
+
+One class for every caller: `dagger call deploy` runs all of it, `dagger call gitops` one method.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING
+
+from slipway_host import (
+    argocd,
+    database,
+    git,
+    gitops,
+    health,
+    namespaces,
+    pods,
+    postgres,
+    proof,
+    pull_secret,
+    rollout,
+    secrets,
+)
+from slipway_host.results import StageResult, Status
+from slipway_host.settings import Deadlines
+from slipway_host.together import together
+
+if TYPE_CHECKING:
+    from pydantic import SecretStr
+
+    from slipway_host.kube import KubeClient
+    from slipway_host.progress import Report
+    from slipway_host.settings import GitSettings, PostgresSettings, RegistrySettings, Target
+
+MANAGED_NAMESPACE = {"app.kubernetes.io/part-of": "slipway"}
+
+
+@dataclass(kw_only=True)
+class Delivery:
+    """One service on its way into a cluster.
+
+    Args:
+        target: the service, its environment and its commit.
+        kube: the cluster.
+        run_id: written to what the run makes.
+        report: takes one line for people, live.
+        deadlines: how long each wait may take.
+    """
+
+    target: Target
+    kube: KubeClient
+    run_id: str
+    report: Report
+    deadlines: Deadlines = field(default_factory=Deadlines)
+
+    async def preflight(self, git_settings: GitSettings, postgres_settings: PostgresSettings) -> StageResult:
+        """Look at everything that later stages need, before anything is changed.
+
+        Raises:
+            NotFoundError: no Application, no PostgreSQL pod, no branch or no values file.
+            AccessDeniedError: a credential is refused.
+        """
+
+        async def application() -> str:
+            app = await argocd.read_application(self.kube, self.target)
+            return f"Argo CD has {self.target.app} ({app.summary()})"
+
+        async def server() -> str:
+            if self.target.database is None:
+                return "no database is configured"
+            await self._sql(postgres_settings)
+            return "PostgreSQL answers"
+
+        async def repository() -> str:
+            async with git.clone(git_settings) as copy:
+                await copy.fetch()
+                await copy.read([self.target.values])
+            return f"{git_settings.branch} of {copy.address} has {self.target.values}"
+
+        said = await together(application, server, repository)
+        return StageResult(stage="preflight", status=Status.SUCCEEDED, summary="; ".join(said))
+
+    async def secrets(
+        self, registry: RegistrySettings, postgres_settings: PostgresSettings
+    ) -> tuple[StageResult, SecretStr | None]:
+        """Make namespace, pull secret and the service's Secret complete; return its database password."""
+        target = self.target
+        made = await namespaces.ensure_namespace(self.kube, target.namespace, labels=MANAGED_NAMESPACE)
+
+        async def role_exists() -> bool:
+            if target.database is None:
+                return False
+            sql = await self._sql(postgres_settings)
+            return await database.role_exists(sql, target.database.role)
+
+        pull = await pull_secret.ensure_pull_secret(
+            self.kube, target.namespace, target.secrets.pull_secret, registry
+        )
+        result, password = await secrets.ensure_app_secret(
+            self.kube, target, postgres_settings, role_exists=role_exists
+        )
+        acted = made or Status.SUCCEEDED in {pull, result.status}
+        words = [f"namespace {target.namespace}: created"] if made else []
+        words.append(result.summary)
+        pulled = "written" if pull is Status.SUCCEEDED else "in place"
+        words.append(f"pull secret {target.secrets.pull_secret}: {pulled}")
+        return (
+            StageResult(
+                stage="secrets",
+                status=Status.SUCCEEDED if acted else Status.SKIPPED,
+                summary="; ".join(words),
+                outputs={**result.outputs, "namespaceCreated": made, "pullSecret": str(pull)},
+            ),
+            password,
+        )
+
+    async def database(self, postgres_settings: PostgresSettings, password: SecretStr | None) -> StageResult:
+        """Make the service's role and database, with the password of its Secret."""
+        if self.target.database is None or password is None:
+            return StageResult(stage="database", status=Status.SKIPPED, summary="no database is configured")
+        sql = await self._sql(postgres_settings)
+        return await database.ensure_database(
+            sql,
+            self.target.database,
+            password,
+            report=self.report,
+            deadline_s=self.deadlines.database_s,
+        )
+
+    async def gitops(
+        self,
+        settings: GitSettings,
+        *,
+        digest: str,
+        source_url: str,
+        ancestors: frozenset[str] | None,
+    ) -> StageResult:
+        """Write the image's tag to the values file, as one commit on the branch."""
+        target = self.target
+        change = gitops.ImageChange(
+            app=target.app,
+            path=target.values,
+            tag=target.tag,
+            digest=digest,
+            write_digest=False,
+            source_commit=target.commit,
+            source_url=source_url or None,
+            ancestors=ancestors,
+        )
+        done = await gitops.commit_images(
+            settings,
+            [change],
+            run_id=self.run_id,
+            report=self.report,
+            deadline_s=self.deadlines.git_s,
+        )
+        acted = done.status is Status.SUCCEEDED
+        what = f"commit {done.commit[:8]}" if acted else f"{target.values} has it since before"
+        return StageResult(
+            stage="gitops",
+            status=done.status,
+            summary=f"tag {target.tag} on {done.branch}: {what}",
+            outputs={"commit": done.commit, "branch": done.branch, "attempts": done.attempts},
+        )
+
+    async def sync(self, settings: GitSettings, commit: str) -> StageResult:
+        """Have Argo CD apply the commit, and wait until it has."""
+        return await argocd.sync(
+            self.kube,
+            self.target,
+            commit=commit,
+            contains=partial(gitops.contains, settings, commit),
+            run_id=self.run_id,
+            report=self.report,
+            deadline_s=self.deadlines.sync_s,
+        )
+
+    async def rollout(self, digest: str) -> StageResult:
+        """Wait until every pod is a new one and available."""
+        return await rollout.wait_rollout(
+            self.kube,
+            self.target,
+            digest=digest,
+            report=self.report,
+            deadline_s=self.deadlines.rollout_s,
+        )
+
+    async def health(self, digest: str) -> StageResult:
+        """Ask each new pod for its health."""
+        return await health.check_health(
+            self.kube,
+            self.target,
+            digest=digest,
+            report=self.report,
+            deadline_s=self.deadlines.health_s,
+        )
+
+    async def proof(self, settings: GitSettings, *, commit: str, digest: str) -> StageResult:
+        """Prove that the commit is synced and that every pod runs the digest (R15)."""
+        return await proof.prove(
+            self.kube,
+            self.target,
+            commit=commit,
+            digest=digest,
+            contains=partial(gitops.contains, settings, commit),
+            report=self.report,
+            deadline_s=self.deadlines.health_s,
+        )
+
+    async def status(self) -> str:
+        """Return what Argo CD and Kubernetes say now, and what each pod runs; waits for nothing."""
+        target = self.target
+        app = await argocd.read_application(self.kube, target)
+        workload = await rollout.read_workload(self.kube, target)
+        what = f"{target.workload_kind}/{target.workload_name}"
+        lines = [f"Argo CD: {target.app} {app.summary()}"]
+        if complaints := app.complaints():
+            lines.append(f"  {complaints}")
+        if workload is None:
+            return "\n".join([*lines, f"{what} does not exist in namespace {target.namespace}"])
+        status, spec = workload.body.get("status", {}), workload.body["spec"]
+        ready, wanted = status.get("readyReplicas", 0), spec.get("replicas", 1)
+        lines.append(f"{what} in namespace {target.namespace}: {ready} of {wanted} pods ready")
+        for pod in workload.pods:
+            shown = proof.evidence(pod, target)
+            since = f" since {shown['started_at']}" if shown["started_at"] else ""
+            image = ", ".join(str(c.get("image")) for c in pod["spec"]["containers"])
+            lines.append(f"  {shown['name']}: {pods.state(pod)}{since}, {image}")
+            if shown["image_id"]:
+                lines.append(f"    {shown['image_id']}")
+        return "\n".join(lines)
+
+    async def _sql(self, settings: PostgresSettings) -> postgres.Psql:
+        return await postgres.connect(self.kube, settings, deadline_s=self.deadlines.database_s)

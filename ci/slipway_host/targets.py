@@ -1,0 +1,112 @@
+"""From a checked `slipway.yaml` to the settings of one service in one environment."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from slipway_host.config import RESERVED_NAMESPACES, RESERVED_ROLES, SQL_NAME
+from slipway_host.errors import SettingsError
+from slipway_host.settings import (
+    DatabaseSettings,
+    GitSettings,
+    PostgresSettings,
+    RegistrySettings,
+    SecretsSettings,
+    Target,
+)
+
+if TYPE_CHECKING:
+    from pydantic import SecretStr
+
+    from slipway_host.config import Config, Database
+
+JWT_KEY = "JWT_SECRET"
+
+
+def registry_host(config: Config) -> str:
+    """Return `name[:port]` of the registry."""
+    return config.registry.partition("/")[0]
+
+
+def target_of(
+    config: Config, name: str, *, environment: str, commit: str, jwt_secret: SecretStr | None = None
+) -> Target:
+    """Return everything that the stages need to know of one service, with each default filled in.
+
+    Args:
+        config: the whole configuration.
+        name: the service's key.
+        environment: the environment's name.
+        commit: full hash of the source commit.
+        jwt_secret: the caller's JWT_SECRET, for a service that has one.
+
+    Raises:
+        SettingsError: a default name cannot be used; the message says which key to write.
+    """
+    service, place = config.services[name], config.environment(environment)
+    app = service.app or name
+    namespace = place.namespace or service.namespace or config.namespace or app
+    if namespace in RESERVED_NAMESPACES:
+        raise SettingsError(
+            f"service {name} would go to namespace {namespace}, which is reserved: write `namespace`"
+        )
+    given = {JWT_KEY: jwt_secret} if jwt_secret and JWT_KEY in service.secrets.generate else {}
+    return Target(
+        service=name,
+        app=app,
+        environment=environment,
+        commit=commit,
+        repository=f"{config.registry}/{name}",
+        namespace=namespace,
+        values=config.gitops.values.replace("{app}", app),
+        argocd_namespace=config.argocd.namespace,
+        workload_kind=service.workload.kind,
+        workload_name=service.workload.name or app,
+        health_path=service.health.path,
+        health_port=service.health.port,
+        health_stable_s=service.health.stable_s,
+        database=_database(service.database, app) if service.database else None,
+        secrets=SecretsSettings(
+            name=service.secrets.name or f"{app}-secrets",
+            generate=dict(service.secrets.generate),
+            given=given,
+        ),
+    )
+
+
+def _database(database: Database, app: str) -> DatabaseSettings:
+    # Injective (fault 7): a DNS label has no underscore, so no two applications meet in one name.
+    default = app.replace("-", "_")
+    name = database.name or default
+    usable = SQL_NAME.fullmatch(name) and name not in RESERVED_ROLES and not name.startswith("pg_")
+    if not usable:
+        raise SettingsError(
+            f"application {app} gives no usable database name ({name!r}): write `database.name`"
+        )
+    return DatabaseSettings(name=name, role=database.role or name)
+
+
+def registry_settings(config: Config, *, username: str, password: SecretStr) -> RegistrySettings:
+    """Return the account at the configured registry."""
+    return RegistrySettings(host=registry_host(config), username=username, password=password)
+
+
+def git_settings(config: Config, *, environment: str, username: str, token: SecretStr | None) -> GitSettings:
+    """Return the GitOps repository, the environment's branch and the account."""
+    branch = config.environment(environment).branch or config.gitops.branch
+    return GitSettings(url=config.gitops.repository, branch=branch, username=username, token=token)
+
+
+def postgres_settings(config: Config, *, admin_password: SecretStr | None) -> PostgresSettings:
+    """Return the PostgreSQL server that holds the services' databases."""
+    server = config.postgres
+    return PostgresSettings(
+        namespace=server.namespace,
+        selector=server.selector,
+        container=server.container,
+        host=f"{server.service}.{server.namespace}.svc.cluster.local",
+        port=server.port,
+        admin_user=server.admin_user,
+        secret=server.secret,
+        admin_password=admin_password,
+    )
