@@ -68,9 +68,7 @@ class Checkout:
         return frozenset(done.stdout.decode().split()) - {self.commit}
 
 
-async def open_checkout(
-    source: dagger.GitRepository, path: str, *, clean: bool, next_command: str
-) -> Checkout:
+async def open_checkout(source: dagger.Directory, path: str, *, clean: bool, next_command: str) -> Checkout:
     """Read commit, state and configuration of a repository.
 
     Args:
@@ -82,8 +80,9 @@ async def open_checkout(
     Raises:
         SettingsError: no commit, a dirty folder, no configuration or a wrong one.
     """
-    head = source.head()
-    dirty = source.uncommitted()
+    repository = source.as_git()
+    head = repository.head()
+    dirty = repository.uncommitted()
     commit = ""
     url = ""
     changes: list[str] = []

@@ -14,9 +14,12 @@ SHORTEST = 4
 
 
 def how_to_give(name: str, *, source: str = "…") -> str:
-    """Return what to do about an argument that is not given."""
-    flag = f"--{name.lower().replace('_', '-')}={source}"
-    return f"write {name}={source} into .env beside dagger.json, or pass {flag} before the function's name"
+    """Return what to do about an argument that is not given; `name` as CI systems write it, `GH_PAT`."""
+    words = name.lower().split("_")
+    # Dagger compares .env's names with the argument's own, kubeConfig, and only case may differ.
+    key = words[0] + "".join(word.capitalize() for word in words[1:])
+    flag = f"--{'-'.join(words)}={source}"
+    return f"write {key}={source} into .env beside dagger.json, or pass {flag} before the function"
 
 
 async def reveal(secret: dagger.Secret | None, name: str, *, multiline: bool = False) -> "SecretStr":

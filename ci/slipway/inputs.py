@@ -16,7 +16,7 @@ class Stage:
     """Base of every stage: names the constructor's arguments for the type checker."""
 
     if TYPE_CHECKING:
-        source: dagger.GitRepository
+        source: dagger.Directory
         config: str
         environment: str
         registry_username: str

@@ -3,19 +3,24 @@
 from typing import Annotated
 
 import dagger
-from dagger import DefaultPath, Doc, object_type
+from dagger import DefaultPath, Doc, Ignore, object_type
 
 from slipway.stages import discover
+
+UNUSED = ["**/node_modules", "**/.venv", "**/__pycache__", "**/.env"]
+"""What a call does not upload: large, never built from, or secret."""
 
 
 @object_type
 class Slipway(*discover()):  # type: ignore[misc]  # the bases are the stages that were found
     """Deploy the services of one repository."""
 
+    # A Directory and not a GitRepository: for a `blueprint` the engine would give the module's own one.
     source: Annotated[
-        dagger.GitRepository,
+        dagger.Directory,
         Doc("Repository of the services; what is built is its HEAD commit"),
         DefaultPath("/"),
+        Ignore(UNUSED),
     ]
     config: Annotated[str, Doc("Path of the configuration in the repository")] = "slipway.yaml"
     environment: Annotated[str, Doc("Environment: dev, prod or one of the configuration's")] = "dev"

@@ -21,7 +21,8 @@ from slipway_host.errors import ConflictError, NotFoundError, TransientError
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
-    from slipway_host.kube import Json, KubeClient
+    from slipway_host.kube import KubeClient
+    from slipway_host.kube_http import Json
 
 T = TypeVar("T")
 STAGE = "secrets"

@@ -112,27 +112,20 @@ async def ensure_database(
         ConflictError: the role or the database is not one of ours, or has another password.
         DeadlineError: the lock or the server took too long.
     """
-    last: list[DeliveryError] = []
-
-    def say(attempt: RetryCallState) -> None:
-        error = attempt.outcome.exception() if attempt.outcome else None
-        if isinstance(error, DeliveryError):
-            last.append(error)
-            report(f"{STAGE}: {error.cause}; trying again")
-
+    setup = _Setup(sql, settings, password, report, deadline_s)
     # Every attempt looks first, so it also settles what a dropped connection left open (fault 47).
     retrying = AsyncRetrying(
         retry=retry_if_exception_type(TransientError),
         wait=wait_random_exponential(multiplier=0.2, max=3),
-        before_sleep=say,
+        before_sleep=setup.failed,
         reraise=True,
     )
     report(f"{STAGE}: looking at role {settings.role} and database {settings.name}")
     try:
         with anyio.fail_after(deadline_s):
-            return await retrying(_ensure, sql, settings, password, report, deadline_s)
+            return await retrying(setup.once)
     except TimeoutError:
-        why = f"; last: {last[-1].cause}" if last else ""
+        why = f"; last: {setup.last.cause}" if setup.last else ""
         raise DeadlineError(
             f"database {settings.name} was not ready after {deadline_s:g} s{why}", stage=STAGE
         ) from None
@@ -141,36 +134,54 @@ async def ensure_database(
         raise
 
 
-async def _ensure(
-    sql: SqlRunner,
-    settings: DatabaseSettings,
-    password: SecretStr,
-    report: Report,
-    deadline_s: float,
-) -> StageResult:
-    seen = await _look(sql, settings)
-    _refuse(seen, settings)
-    if seen.role:
-        await _compare(sql, settings, password)
-    acts = not seen.done
-    if acts:
-        report(f"{STAGE}: creating what is missing of {settings.role} and {settings.name}")
-        await sql.run(_script(settings, password, deadline_s), database=FIXED_DATABASE)
-        # Somebody without our lock may have been faster: the same rules hold for what they made.
+class _Setup:
+    """What a set-up remembers from one attempt to the next."""
+
+    def __init__(
+        self,
+        sql: SqlRunner,
+        settings: DatabaseSettings,
+        password: SecretStr,
+        report: Report,
+        deadline_s: float,
+    ) -> None:
+        self.last: DeliveryError | None = None
+        self._sql, self._settings, self._password = sql, settings, password
+        self._report, self._deadline_s = report, deadline_s
+        self._acted = False
+
+    def failed(self, attempt: RetryCallState) -> None:
+        error = attempt.outcome.exception() if attempt.outcome else None
+        if isinstance(error, DeliveryError):
+            self.last = error
+            self._report(f"{STAGE}: {error.cause}; trying again")
+
+    async def once(self) -> StageResult:
+        sql, settings, password = self._sql, self._settings, self._password
         seen = await _look(sql, settings)
         _refuse(seen, settings)
-        await _compare(sql, settings, password)
+        if seen.role:
+            await _compare(sql, settings, password)
         if not seen.done:
-            raise TransientError(f"database {settings.name} has gone again")
-    open_to_all = bool(seen.database and seen.database["public"])
-    what = "made" if acts else "in place"
-    note = "; any role may connect to it, as before" if open_to_all else ""
-    return StageResult(
-        stage=STAGE,
-        status=Status.SUCCEEDED if acts else Status.SKIPPED,
-        summary=f"database {settings.name}, owned by {settings.role}: {what}{note}",
-        outputs={"database": settings.name, "role": settings.role, "publicConnect": open_to_all},
-    )
+            self._report(f"{STAGE}: creating what is missing of {settings.role} and {settings.name}")
+            # From here on something may have been written, even if no answer comes.
+            self._acted = True
+            await sql.run(_script(settings, password, self._deadline_s), database=FIXED_DATABASE)
+            # Somebody without our lock may have been faster: the same rules hold for what they made.
+            seen = await _look(sql, settings)
+            _refuse(seen, settings)
+            await _compare(sql, settings, password)
+            if not seen.done:
+                raise TransientError(f"database {settings.name} has gone again")
+        open_to_all = bool(seen.database and seen.database["public"])
+        what = "made" if self._acted else "in place"
+        note = "; any role may connect to it, as before" if open_to_all else ""
+        return StageResult(
+            stage=STAGE,
+            status=Status.SUCCEEDED if self._acted else Status.SKIPPED,
+            summary=f"database {settings.name}, owned by {settings.role}: {what}{note}",
+            outputs={"database": settings.name, "role": settings.role, "publicConnect": open_to_all},
+        )
 
 
 async def _look(sql: SqlRunner, settings: DatabaseSettings) -> _Seen:

@@ -29,7 +29,8 @@ from slipway_host.kube_exec import ExecResult
 if TYPE_CHECKING:
     from pydantic import SecretStr
 
-    from slipway_host.kube import Json, KubeClient
+    from slipway_host.kube import KubeClient
+    from slipway_host.kube_http import Json
     from slipway_host.settings import PostgresSettings
 
 FIXED_DATABASE = "postgres"
@@ -50,6 +51,8 @@ _WRONG_PASSWORD = re.compile(r"password authentication failed|no password suppli
 _REFUSED = re.compile(r"pg_hba\.conf|not permitted to log in|role .* does not exist|authentication failed")
 _NO_DATABASE_ACCESS = re.compile(r"permission denied for database")
 
+# Classes of SQLSTATE: notices and warnings come before the error, in a word that locales translate.
+_NO_ERRORS = frozenset({"00", "01", "02"})
 _DENIED = frozenset({"28P01", "28000", "42501"})
 _UNAVAILABLE = frozenset({"57P03", "53300", "57P01"})
 # 23505, 42710 and 42P04 are what "create if absent" says after losing a race (fault 34).
@@ -125,10 +128,11 @@ class Psql:
 
 def _failed(result: ExecResult, who: str) -> DeliveryError:
     """Return the error of a psql that failed; the server's message is quoted, never its query."""
-    found = _ERROR.search(result.stderr)
-    if found is None:
+    said = [(found[1], found[2]) for found in _ERROR.finditer(result.stderr)]
+    errors = [(state, message) for state, message in said if state[:2] not in _NO_ERRORS]
+    if not errors:
         return _not_connected(result, who)
-    state, message = found[1], found[2]
+    state, message = errors[0]
     cause = f"PostgreSQL ({who}): {quote(message)} (SQLSTATE {state})"
     if state in _DENIED:
         return AccessDeniedError(cause)

@@ -22,7 +22,8 @@ from slipway_host.secret_data import (
 )
 
 if TYPE_CHECKING:
-    from slipway_host.kube import Json, KubeClient
+    from slipway_host.kube import KubeClient
+    from slipway_host.kube_http import Json
     from slipway_host.settings import RegistrySettings
 
 PULL_TYPE = "kubernetes.io/dockerconfigjson"

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from pydantic import SecretStr
 
-    from slipway_host.kube import Json
+    from slipway_host.kube_http import Json
 
 
 def check_given(values: Mapping[str, SecretStr]) -> None:

@@ -13,7 +13,7 @@ from pydantic import SecretStr
 
 from slipway_host.config import Generated
 from slipway_host.creation import MANAGED, STAGE, RaceLostError, add, create, until_settled
-from slipway_host.errors import ConflictError, SettingsError
+from slipway_host.errors import ConflictError, SettingsError, UnknownOutcomeError
 from slipway_host.results import StageResult, Status
 from slipway_host.secret_data import (
     check_given,
@@ -27,7 +27,8 @@ from slipway_host.secret_data import (
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
-    from slipway_host.kube import Json, KubeClient
+    from slipway_host.kube import KubeClient
+    from slipway_host.kube_http import Json
     from slipway_host.settings import DatabaseSettings, PostgresSettings, Target
 
 URL = "DATABASE_URL"
@@ -125,6 +126,9 @@ class _AppSecret:
         self._target = target
         self._postgres = postgres
         self._role_exists = role_exists
+        # What a write without an answer may have added, and to nothing or to a Secret.
+        self._unanswered: dict[str, str] = {}
+        self._creating = False
         self._name = target.secrets.name
         self._collection = f"/api/v1/namespaces/{target.namespace}/secrets"
         self._where = f"Secret {self._name} in namespace {target.namespace}"
@@ -135,20 +139,30 @@ class _AppSecret:
         values = decoded(found) if found else {}
         self._check_present(values)
         missing = [key for key in self._wanted() if key not in values]
+        landed = [key for key, value in self._unanswered.items() if values.get(key) == value]
         if found and missing:
             self._check_ours(found, missing)
         if URL in missing and self._target.database:
             await self._check_role(self._target.database.role)
         added = {key: self._value(key) for key in missing}
         password = self._password({**values, **added})
+        if found is None or added:
+            await self._write(found, added)
+        created = found is None or bool(landed and self._creating)
+        return self._result(values, [*landed, *missing], created=created), password
+
+    async def _write(self, found: Json | None, added: Mapping[str, str]) -> None:
         data = {key: encoded(value) for key, value in added.items()}
-        if found is None:
-            labels = {**MANAGED, "app.kubernetes.io/part-of": self._target.app}
-            body = new_secret(self._target.namespace, self._name, "Opaque", data, labels)
-            await create(self._kube, self._collection, body)
-        elif missing:
-            await add(self._kube, f"{self._collection}/{self._name}", found, data)
-        return self._result(values, missing, created=found is None), password
+        try:
+            if found is None:
+                labels = {**MANAGED, "app.kubernetes.io/part-of": self._target.app}
+                body = new_secret(self._target.namespace, self._name, "Opaque", data, labels)
+                await create(self._kube, self._collection, body)
+            else:
+                await add(self._kube, f"{self._collection}/{self._name}", found, data)
+        except UnknownOutcomeError:
+            self._unanswered, self._creating = dict(added), found is None
+            raise
 
     def _wanted(self) -> list[str]:
         settings = self._target.secrets
@@ -231,7 +245,7 @@ class _AppSecret:
                 "secret": self._name,
                 "created": created,
                 "added": added,
-                "kept": sorted(values),
+                "kept": sorted(values.keys() - set(added)),
                 "differs": differs,
             },
         )

@@ -1,4 +1,4 @@
-"""The main job on the lab: the example service as a repository of its own, deployed by `dagger call deploy`."""
+"""The main job on the lab: the example, as a repository of its own, deployed by `dagger call deploy`."""
 
 from __future__ import annotations
 
@@ -34,7 +34,15 @@ def publish_module(layout: Layout) -> None:
 def checkout(layout: Layout, source: Path = EXAMPLE, *, name: str = SERVICE) -> Path:
     """Return a repository that holds the example's present files as its HEAD, with its `.env`."""
     folder = layout.state / "demo" / name
-    git = ["git", "-C", folder, "-c", "user.name=Mosuon", "-c", "user.email=team@mosuon.invalid"]
+    git: list[str | Path] = [
+        "git",
+        "-C",
+        folder,
+        "-c",
+        "user.name=Mosuon",
+        "-c",
+        "user.email=team@mosuon.invalid",
+    ]
     if not (folder / ".git").exists():
         folder.mkdir(parents=True, exist_ok=True)
         command.run(["git", "init", "--quiet", "--initial-branch=main", folder])

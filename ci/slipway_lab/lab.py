@@ -47,7 +47,7 @@ DAEMONS = {
     "kube-scheduler": 10259,
     "containerd": None,
     "coredns": 8181,
-    "kube-proxy": None,
+    "kube-proxy": 10249,
     "kubelet": 10250,
     "redis": None,
     "argocd-repo-server": argocd.REPO_SERVER_PORT,
@@ -189,14 +189,13 @@ def variables(layout: Layout) -> dict[str, str]:
 def local_defaults(layout: Layout) -> str:
     """Return the `.env` that names the sources of the pipeline's secrets on this lab."""
     folder = layout.credentials
-    return "\n".join(
-        (
-            f"REGISTRY_USERNAME={credentials.REGISTRY_USER}",
-            f"REGISTRY_PASSWORD=file://{folder / 'registry'}",
-            f"KUBE_CONFIG=file://{kubernetes.kubeconfig_path(layout, 'deployer')}",
-            f"POSTGRES_PASSWORD=file://{folder / 'postgres'}",
-            f"GIT_USERNAME={credentials.GIT_WRITER}",
-            f"GH_PAT=file://{folder / 'git-writer'}",
-            "",
-        )
-    )
+    arguments = {
+        "registryUsername": credentials.REGISTRY_USER,
+        "registryPassword": f"file://{folder / 'registry'}",
+        "kubeConfig": f"file://{kubernetes.kubeconfig_path(layout, 'deployer')}",
+        "postgresPassword": f"file://{folder / 'postgres'}",
+        "gitUsername": credentials.GIT_WRITER,
+        "ghPat": f"file://{folder / 'git-writer'}",
+    }
+    # The arguments' own names: Dagger compares without case, and an underscore would make another name.
+    return "".join(f"{name}={value}\n" for name, value in arguments.items())

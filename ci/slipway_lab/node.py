@@ -209,8 +209,10 @@ def start(sandbox: Sandbox) -> None:
             "--proxy-mode=iptables",
             f"--cluster-cidr={POD_NETWORK}",
             f"--metrics-bind-address={HOST}:10249",
+            # The machine's own limit stays as it is: a virtual machine may not let us change it.
+            "--conntrack-max-per-core=0",
         ],
-        ready=lambda: sandbox.daemon("kube-proxy") is not None,
+        ready=lambda: listening(HOST, 10249),
         deadline_s=20,
     )
     sandbox.start(

@@ -1,0 +1,85 @@
+"""A kubeconfig: from its text to a client for its current context."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import copy
+import shutil
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from slipway_host.errors import SettingsError, quote
+
+if TYPE_CHECKING:
+    from kubernetes.client import ApiClient
+    from pydantic import SecretStr
+
+    from slipway_host.kube_http import Json
+
+
+def read_kubeconfig(kubeconfig: SecretStr) -> Json:
+    """Return the kubeconfig's content; YAML, or base64 of YAML (R34)."""
+    from ruamel.yaml import YAML
+    from ruamel.yaml.error import YAMLError
+
+    text = kubeconfig.get_secret_value().strip()
+    if not text:
+        raise SettingsError("the kubeconfig is empty: expected its YAML, or base64 of it")
+    try:
+        document = YAML(typ="safe", pure=True).load(text)
+        if isinstance(document, str):  # base64 is a YAML scalar
+            decoded = base64.b64decode("".join(text.split()), validate=True)
+            document = YAML(typ="safe", pure=True).load(decoded.decode())
+    except (YAMLError, binascii.Error, UnicodeDecodeError):
+        # Not chained: these exceptions hold an excerpt of what they could not read.
+        raise SettingsError("the kubeconfig is neither YAML nor base64 of YAML") from None
+    if not isinstance(document, dict) or not document.get("clusters"):
+        raise SettingsError("the kubeconfig names no clusters: expected `kubectl config view --raw`")
+    return document
+
+
+def account(document: Json) -> Json:
+    """Return the current context's account; empty where the file has another shape."""
+    with suppress(AttributeError, KeyError, StopIteration, TypeError):
+        contexts, users = document["contexts"], document["users"]
+        name = next(c for c in contexts if c["name"] == document["current-context"])
+        user = next(u for u in users if u["name"] == name["context"]["user"])["user"]
+        return user if isinstance(user, dict) else {}
+    return {}
+
+
+def load(document: Json) -> ApiClient:
+    """Return a client for the file's current context; runs its exec plugin where it has one."""
+    from kubernetes.client import ApiClient, Configuration
+    from kubernetes.config import ConfigException, load_kube_config_from_dict
+
+    plugin = account(document).get("exec")
+    if plugin and not shutil.which(str(plugin.get("command"))):
+        raise SettingsError(
+            f"the kubeconfig's account needs the program {str(plugin.get('command'))!r}, "
+            "which is not on PATH here"
+        )
+    configuration = Configuration()
+    # urllib3 would repeat requests behind our back.
+    configuration.retries = False
+    try:
+        load_kube_config_from_dict(  # type: ignore[no-untyped-call]
+            copy.deepcopy(document), client_configuration=configuration, persist_config=False
+        )
+    except ConfigException as error:
+        raise SettingsError(f"the kubeconfig is incomplete: {quote(str(error))}") from error
+    except (binascii.Error, OSError, TypeError, ValueError, AttributeError) as error:
+        raise SettingsError(
+            f"the kubeconfig's certificates and tokens cannot be read: {type(error).__name__}"
+        ) from None
+    if plugin and not (configuration.api_key or configuration.cert_file):
+        # The loader logs a plugin's failure and goes on without an account.
+        raise SettingsError(
+            f"the kubeconfig's program {str(plugin.get('command'))!r} gave no credentials",
+            next_command="kubectl auth whoami",
+        )
+    try:
+        return ApiClient(configuration)
+    except (OSError, ValueError) as error:
+        raise SettingsError(f"the kubeconfig's certificates cannot be read: {type(error).__name__}") from None
