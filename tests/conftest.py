@@ -1,8 +1,14 @@
 """Markers follow folders, so that no test can be in the wrong set by mistake."""
 
+import os
+import secrets
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from slipway_lab import lab as lab_parts
+from slipway_lab.layout import Layout
 
 ROOT = Path(__file__).parent
 
@@ -17,3 +23,23 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         folder = item.path.relative_to(ROOT).parts[0]
         if folder in {"integration", "e2e"}:
             item.add_marker(getattr(pytest.mark, folder))
+
+
+@pytest.fixture(scope="session")
+def layout() -> Iterator[Layout]:
+    """The running lab, whose authority this process and its children trust from here on."""
+    found = Layout.default()
+    missing = [name for name, works, _ in lab_parts.status(found) if not works]
+    if missing:
+        pytest.fail(f"the lab lacks {', '.join(missing)}: run make lab-up", pytrace=False)
+    before = dict(os.environ)
+    os.environ.update(lab_parts.variables(found))
+    yield found
+    os.environ.clear()
+    os.environ.update(before)
+
+
+@pytest.fixture
+def run_id() -> str:
+    """Name of this test's own things: a valid namespace, database part, branch and application."""
+    return f"t{secrets.token_hex(4)}"

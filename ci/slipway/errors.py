@@ -17,8 +17,10 @@ class StageError(FunctionError):
     """One line that says it all.
 
     Dagger's runtime prints any other exception with a traceback; this kind it prints as it is. The name
-    stands before the message.
+    stands before the message, with its module unless that is the runtime's own.
     """
+
+    __module__ = FunctionError.__module__
 
 
 def one_line(call: Callable[P, Awaitable[R]]) -> Callable[P, Awaitable[R]]:

@@ -9,16 +9,22 @@ from __future__ import annotations
 
 import uuid
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING
 
 import anyio
 
-from slipway_host import pods
+from slipway_host import waiting
+from slipway_host.application import (
+    FAILED,
+    REFRESH,
+    Application,
+    Holds,
+    read_application,
+    watched_application,
+)
 from slipway_host.errors import (
     ConflictError,
     DeadlineError,
-    NotFoundError,
     TerminalError,
     TransientError,
     quote,
@@ -29,179 +35,13 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from slipway_host.kube import KubeClient
-    from slipway_host.pods import Changes, Json
+    from slipway_host.pods import Json
     from slipway_host.progress import Report
     from slipway_host.settings import Target
+    from slipway_host.waiting import Changes
 
-GROUP = "/apis/argoproj.io/v1alpha1"
-REFRESH = "argocd.argoproj.io/refresh"
-FAILED = frozenset({"Failed", "Error"})
 SILENT_S = 120.0
 """A controller that has not looked by then is down: a large repository's clone takes less."""
-
-
-def watched(target: Target) -> pods.Watched:
-    """Return what has to be watched to see the Application move."""
-    path = f"{GROUP}/namespaces/{target.argocd_namespace}/applications"
-    return pods.Watched(path=path, fields=f"metadata.name={target.app}")
-
-
-@dataclass(frozen=True)
-class Application:
-    """An Application's own words, each under the name that Argo CD gives it."""
-
-    body: Json
-
-    @property
-    def status(self) -> Json:
-        """All of the status; empty before the controller's first look."""
-        return dict(self.body.get("status") or {})
-
-    @property
-    def sync_status(self) -> str:
-        """Synced, OutOfSync or Unknown."""
-        return str(self.status.get("sync", {}).get("status", "Unknown"))
-
-    @property
-    def health(self) -> str:
-        """Healthy, Progressing, Degraded, Suspended, Missing or Unknown."""
-        return str(self.status.get("health", {}).get("status", "Unknown"))
-
-    @property
-    def revisions(self) -> tuple[str, ...]:
-        """What the live state was last compared with: one revision for each source."""
-        return _revisions(self.status.get("sync", {}))
-
-    @property
-    def reconciled_at(self) -> str:
-        """When the controller last stored a comparison."""
-        return str(self.status.get("reconciledAt", ""))
-
-    @property
-    def refreshing(self) -> bool:
-        """Whether a refresh was asked for and not yet done."""
-        return REFRESH in self.body["metadata"].get("annotations", {})
-
-    @property
-    def operation(self) -> Json | None:
-        """The operation that is requested or running.
-
-        A phase Running without it is an orphan, which no controller ever finishes.
-        """
-        return self.body.get("operation") or None
-
-    @property
-    def last(self) -> Json:
-        """The state of the latest operation, running or ended (`operationState`)."""
-        return dict(self.status.get("operationState") or {})
-
-    @property
-    def phase(self) -> str:
-        """Running, Succeeded, Failed, Error or Terminating; empty before the first operation."""
-        return str(self.last.get("phase", ""))
-
-    @property
-    def operated(self) -> tuple[str, ...]:
-        """The revisions of the latest operation's result."""
-        return _revisions(self.last.get("syncResult") or {})
-
-    @property
-    def initiator(self) -> str:
-        """Who started the operation that runs."""
-        by = (self.operation or {}).get("initiatedBy", {})
-        if by.get("automated"):
-            return "Argo CD's automated sync"
-        return quote(str(by.get("username") or "somebody unnamed"), limit=80)
-
-    def requested(self, request: str) -> bool:
-        """Say whether the operation that is requested or running is the one with this mark."""
-        return _marked(self.operation or {}, request)
-
-    def taken_up(self, request: str) -> bool:
-        """Say whether the controller's latest operation is the one with this mark."""
-        return _marked(self.last.get("operation") or {}, request)
-
-    @property
-    def command(self) -> str:
-        """What shows all of it."""
-        meta = self.body["metadata"]
-        return f"kubectl -n {meta['namespace']} get application {meta['name']} -o yaml"
-
-    def summary(self) -> str:
-        """Return sync status with revisions, health and phase on one line."""
-        at = ", ".join(revision[:8] for revision in self.revisions)
-        phase = f", last operation {self.phase}" if self.phase else ""
-        return f"{self.sync_status}{' at ' + at if at else ''}, {self.health}{phase}"
-
-    def complaints(self) -> str:
-        """Return what Argo CD has to say against itself: operation, resources, conditions (82)."""
-        result = (self.last.get("syncResult") or {}).get("resources") or []
-        failing = [
-            item for item in result if item.get("status") == "SyncFailed" or item.get("hookPhase") in FAILED
-        ]
-        found = [str(self.last.get("message", ""))] if self.phase != "Succeeded" else []
-        found += [f"{_resource(item)}: {item.get('message', '')}" for item in failing[:3]]
-        for item in self.status.get("conditions") or []:
-            if str(item.get("type", "")).endswith("Error"):
-                found.append(f"{item['type']}: {item.get('message', '')}")
-        if self.sync_status == "OutOfSync":
-            resources = self.status.get("resources") or []
-            drift = [_resource(item) for item in resources if item.get("status") == "OutOfSync"]
-            found.append(f"OutOfSync: {', '.join(drift[:5])}" if drift else "")
-        return quote("; ".join(filter(None, found)))
-
-
-def _marked(operation: Json, request: str) -> bool:
-    return any(item.get("value") == request for item in operation.get("info") or [])
-
-
-def _revisions(body: Json) -> tuple[str, ...]:
-    found = body.get("revisions") or [body.get("revision")]
-    return tuple(str(revision) for revision in found if revision)
-
-
-def _resource(item: Json) -> str:
-    return f"{item.get('kind', '')}/{item.get('name', '')}"
-
-
-async def read_application(kube: KubeClient, target: Target) -> Application:
-    """Return the service's Application.
-
-    Raises:
-        NotFoundError: there is none, or there is no Argo CD at all: two messages (fault 78).
-    """
-    body = await kube.find(f"{watched(target).path}/{target.app}")
-    if body is not None:
-        return Application(body)
-    # Argo Rollouts shares the API group, so that the group alone proves nothing.
-    group = await kube.find(GROUP) or {}
-    if not any(item.get("name") == "applications" for item in group.get("resources", [])):
-        raise NotFoundError(
-            "Argo CD is not installed: the cluster has no CRD applications.argoproj.io",
-            next_command="kubectl get crd applications.argoproj.io",
-        )
-    raise NotFoundError(
-        f"Argo CD has no Application {target.app} in namespace {target.argocd_namespace}",
-        next_command=f"kubectl -n {target.argocd_namespace} get applications",
-    )
-
-
-class Holds:
-    """Says whether one of several revisions has our commit; asks Git once for each revision."""
-
-    def __init__(self, commit: str, contains: Callable[[str], Awaitable[bool]]) -> None:
-        self._known = {commit: True}
-        self._contains = contains
-
-    async def one_of(self, revisions: tuple[str, ...], report: Report) -> str:
-        """Return the revision that is our commit or a descendant; empty if none is."""
-        for revision in revisions:
-            if revision not in self._known:
-                ask = partial(self._contains, revision)
-                self._known[revision] = await pods.patiently(ask, report)
-            if self._known[revision]:
-                return revision
-        return ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -300,7 +140,7 @@ class _Sync:
 
     async def step(self, commit: str) -> bool:
         """Look once and do what follows; return whether our commit is applied."""
-        app = await pods.patiently(lambda: read_application(self.kube, self.target), self.report)
+        app = await waiting.patiently(lambda: read_application(self.kube, self.target), self.report)
         self.app, self.looks = app, self.looks + 1
         self.seen = self.seen or app.taken_up(self.request)
         synced = await self.holds.one_of(app.revisions, self.report)
@@ -319,13 +159,13 @@ class _Sync:
         return decision.action == "done"
 
     async def _patch(self, body: Json) -> None:
-        path = f"{watched(self.target).path}/{self.target.app}"
+        path = f"{watched_application(self.target).path}/{self.target.app}"
         try:
             await self.kube.patch(path, body)
         except (ConflictError, TransientError) as error:
             # Moved since it was read, or perhaps applied after all: the next look tells.
             self.report(f"{error.cause}; reading {self.target.app} again")
-            await anyio.sleep(pods.SETTLE_S)
+            await anyio.sleep(waiting.SETTLE_S)
             return
         if not self.asked and self.app:
             self.asked = (anyio.current_time(), self.app.reconciled_at)
@@ -388,10 +228,10 @@ async def sync(
         while not await wait.step(commit):
             if wait.silent_s() > silent_after_s:
                 raise wait.too_late(silent_after_s)
-            await changes.wait(min(pods.RESYNC_S, silent_after_s))
+            await changes.wait(min(waiting.RESYNC_S, silent_after_s))
 
     with anyio.move_on_after(deadline_s) as scope:
-        await pods.watching(kube, [watched(target)], loop, report)
+        await waiting.watching(kube, [watched_application(target)], loop, report)
     if scope.cancelled_caught or wait.app is None:
         raise wait.too_late(deadline_s)
     return StageResult(

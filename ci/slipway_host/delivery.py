@@ -23,9 +23,13 @@ from slipway_host import (
     rollout,
     secrets,
 )
+from slipway_host.application import read_application
+from slipway_host.errors import DeliveryError
+from slipway_host.image_change import ImageChange
 from slipway_host.results import StageResult, Status
 from slipway_host.settings import Deadlines
 from slipway_host.together import together
+from slipway_host.workload import read_workload
 
 if TYPE_CHECKING:
     from pydantic import SecretStr
@@ -58,13 +62,16 @@ class Delivery:
     async def preflight(self, git_settings: GitSettings, postgres_settings: PostgresSettings) -> StageResult:
         """Look at everything that later stages need, before anything is changed.
 
+        All of it is looked at, so that one run shows everything that is missing.
+
         Raises:
             NotFoundError: no Application, no PostgreSQL pod, no branch or no values file.
             AccessDeniedError: a credential is refused.
         """
+        failures: dict[int, DeliveryError] = {}
 
         async def application() -> str:
-            app = await argocd.read_application(self.kube, self.target)
+            app = await read_application(self.kube, self.target)
             return f"Argo CD has {self.target.app} ({app.summary()})"
 
         async def server() -> str:
@@ -79,7 +86,20 @@ class Delivery:
                 await copy.read([self.target.values])
             return f"{git_settings.branch} of {copy.address} has {self.target.values}"
 
-        said = await together(application, server, repository)
+        looks = (application, server, repository)
+
+        async def look(index: int) -> str:
+            try:
+                return await looks[index]()
+            except DeliveryError as error:
+                failures[index] = error
+                return ""
+
+        said = await together(*(partial(look, index) for index in range(len(looks))))
+        if failures:
+            first, *others = (failures[index] for index in sorted(failures))
+            first.cause = "; also: ".join([first.cause, *(error.cause for error in others)])
+            raise first
         return StageResult(stage="preflight", status=Status.SUCCEEDED, summary="; ".join(said))
 
     async def secrets(
@@ -139,7 +159,7 @@ class Delivery:
     ) -> StageResult:
         """Write the image's tag to the values file, as one commit on the branch."""
         target = self.target
-        change = gitops.ImageChange(
+        change = ImageChange(
             app=target.app,
             path=target.values,
             tag=target.tag,
@@ -212,8 +232,8 @@ class Delivery:
     async def status(self) -> str:
         """Return what Argo CD and Kubernetes say now, and what each pod runs; waits for nothing."""
         target = self.target
-        app = await argocd.read_application(self.kube, target)
-        workload = await rollout.read_workload(self.kube, target)
+        app = await read_application(self.kube, target)
+        workload = await read_workload(self.kube, target)
         what = f"{target.workload_kind}/{target.workload_name}"
         lines = [f"Argo CD: {target.app} {app.summary()}"]
         if complaints := app.complaints():

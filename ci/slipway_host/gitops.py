@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit, urlunsplit
 
 import anyio
 from tenacity import (
@@ -21,10 +19,20 @@ from slipway_host.errors import (
     DeadlineError,
     DeliveryError,
     PushRejectedError,
-    SettingsError,
     SupersededError,
     TerminalError,
     TransientError,
+)
+from slipway_host.git_errors import UnexplainedGitError
+from slipway_host.image_change import (
+    FULL_HASH,
+    MESSAGE,
+    SOURCE_COMMIT,
+    ImageChange,
+    check,
+    describe,
+    edit,
+    source_of,
 )
 from slipway_host.results import Status
 
@@ -34,45 +42,13 @@ if TYPE_CHECKING:
     from slipway_host.progress import Report
     from slipway_host.settings import GitSettings
 
-MESSAGE = "chore({app}): update image tag to {tag}"
-SOURCE_COMMIT = "Slipway-Source-Commit"
-SOURCE_URL = "Slipway-Source-Url"
-IMAGE_DIGEST = "Slipway-Image-Digest"
-RUN = "Slipway-Run"
 
 TRIES = 15
 _BACKOFF = wait_random_exponential(multiplier=0.1, max=5)
 # How long a rival's accepted push may take to become visible after ours was rejected for it.
 _LOOKS_S = (0.1, 0.4, 1.0)
 
-_FULL_HASH = re.compile(r"[0-9a-f]{40}([0-9a-f]{24})?")
 _SHORTEST_HASH = 7
-
-
-@dataclass(frozen=True, kw_only=True)
-class ImageChange:
-    """The image that one application is to run.
-
-    Args:
-        app: the application's name, for the commit message.
-        path: its values file in the GitOps repository.
-        tag: the image tag.
-        digest: the image's digest, for the commit message; also written where the file has one.
-        write_digest: write the digest to a file that has none, too.
-        source_commit: full hash of the commit that the image was built from.
-        source_url: where people find that commit's repository.
-        ancestors: full hashes of the source commit's ancestors. Known, they keep this deploy from
-            replacing a newer one (fault 62); None skips that check, as a rollback has to.
-    """
-
-    app: str
-    path: str
-    tag: str
-    digest: str | None
-    write_digest: bool
-    source_commit: str
-    source_url: str | None = None
-    ancestors: frozenset[str] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,7 +101,7 @@ async def commit_images(
         DeadlineError: time ran out; the push may still be under way.
         TransientError: the last of many tries failed as the ones before.
     """
-    _check(changes, run_id, message)
+    check(changes, run_id, message)
     tries = _Tries(report, settings.branch)
     try:
         with anyio.fail_after(deadline_s):
@@ -166,7 +142,7 @@ async def contains(
     """
     if commit == revision:
         return True
-    if not (_FULL_HASH.fullmatch(commit) and _FULL_HASH.fullmatch(revision)):
+    if not (FULL_HASH.fullmatch(commit) and FULL_HASH.fullmatch(revision)):
         return False
     try:
         with anyio.fail_after(deadline_s):
@@ -225,18 +201,18 @@ class _Writer:
         edited, changed = {}, []
         for change in self._changes:
             before = files[change.path]
-            after = _edit(before, change)
+            after = edit(before, change)
             if after != before:
                 await self._refuse_regression(change, values.read_tag(before))
                 edited[change.path] = after
                 changed.append(change)
         if not edited:
             return self._result(Status.SKIPPED, head, (), attempt)
-        commit = await self._copy.commit(edited, _describe(changed, self._run_id, self._message))
+        commit = await self._copy.commit(edited, describe(changed, self._run_id, self._message))
         self._made[commit] = tuple(change.app for change in changed)
         try:
             await self._copy.push(commit)
-        except (TransientError, git.UnexplainedGitError) as error:
+        except (TransientError, UnexplainedGitError) as error:
             return await self._judge(head, error, attempt)
         return self._result(Status.SUCCEEDED, commit, self._made[commit], attempt)
 
@@ -269,7 +245,7 @@ class _Writer:
         ):
             return
         last = await self._copy.last_commit(change.path, trailer=SOURCE_COMMIT)
-        source = _source(last.values, change.app) if last else None
+        source = source_of(last.values, change.app) if last else None
         if last is None or source is None or source in {change.source_commit, *change.ancestors}:
             return
         then = await self._copy.read([change.path], at=last.commit)
@@ -289,66 +265,3 @@ class _Writer:
             changed=changed,
             attempts=attempt,
         )
-
-
-def _check(changes: Sequence[ImageChange], run_id: str, message: str) -> None:
-    if not changes:
-        raise SettingsError("no application to deploy was named")
-    paths = [change.path for change in changes]
-    twice = {path for path in paths if paths.count(path) > 1}
-    if twice:
-        raise SettingsError(f"two applications share the values file {', '.join(sorted(twice))}")
-    for change in changes:
-        if not _FULL_HASH.fullmatch(change.source_commit):
-            raise SettingsError(f"{change.app}: {change.source_commit[:80]!r} is not a full commit hash")
-        if change.write_digest and change.digest is None:
-            raise SettingsError(f"{change.app}: the digest is to be written, and none is known")
-    if not run_id.isprintable():
-        raise SettingsError("the run's id has to be one line")
-    unknown = set(re.findall(r"\{[^}]*\}?", message)) - {"{app}", "{tag}"}
-    if unknown or not message.strip() or not message.isprintable():
-        what = f"unknown {', '.join(sorted(unknown))}" if unknown else "expected one line"
-        raise SettingsError(f"the commit message {message[:80]!r}: {what}; use {{app}} and {{tag}}")
-
-
-def _edit(data: bytes, change: ImageChange) -> bytes:
-    # A digest beside the tag decides what runs, so one that is there always follows the tag.
-    wanted = change.write_digest or values.read_digest(data) is not None
-    digest = change.digest if wanted else None
-    return values.set_image(data, tag=change.tag, digest=digest, path=change.path)
-
-
-def _describe(changes: Sequence[ImageChange], run_id: str, message: str) -> str:
-    tags = list(dict.fromkeys(change.tag for change in changes))
-    apps = ", ".join(change.app for change in changes)
-    paragraphs = [message.replace("{app}", apps).replace("{tag}", ", ".join(tags))]
-    if len(tags) > 1:
-        paragraphs.append("\n".join(f"{change.app}: {change.tag}" for change in changes))
-    trailers = []
-    for change in changes:
-        # The value comes first: whoever reads one word of a trailer has it, named or not.
-        name = f" ({change.app})" if len(changes) > 1 else ""
-        trailers.append(f"{SOURCE_COMMIT}: {change.source_commit}{name}")
-        if change.source_url:
-            trailers.append(f"{SOURCE_URL}: {_without_credentials(change.source_url)}{name}")
-        if change.digest:
-            trailers.append(f"{IMAGE_DIGEST}: {change.digest}{name}")
-    trailers.append(f"{RUN}: {run_id}")
-    return "\n\n".join([*paragraphs, "\n".join(trailers)]) + "\n"
-
-
-def _source(trailers: Sequence[str], app: str) -> str | None:
-    """Return the commit that the trailers name for an application, or for the only one."""
-    for trailer in trailers:
-        commit, _, name = trailer.partition(" ")
-        if name in {"", f"({app})"} and _FULL_HASH.fullmatch(commit):
-            return commit
-    return None
-
-
-def _without_credentials(url: str) -> str:
-    """Return the address alone: a CI's remote often holds its token."""
-    if "://" not in url:
-        return "".join(url.split())
-    parts = urlsplit("".join(url.split()))
-    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment=""))

@@ -7,18 +7,18 @@ from typing import TYPE_CHECKING
 
 import anyio
 
-from slipway_host import pods
+from slipway_host import pods, waiting
 from slipway_host.errors import AccessDeniedError, DeliveryError, HealthDegradedError, quote
 from slipway_host.proof import image_id, runs
 from slipway_host.results import StageResult, Status
-from slipway_host.rollout import read_workload
+from slipway_host.workload import read_workload
 
 if TYPE_CHECKING:
     from slipway_host.kube import KubeClient
     from slipway_host.pods import Json
     from slipway_host.progress import Report
-    from slipway_host.rollout import Workload
     from slipway_host.settings import Target
+    from slipway_host.workload import Workload
 
 POLL_S = 1.0
 ANSWER_S = 5.0
@@ -87,7 +87,7 @@ class _Health:
 
     async def look(self) -> bool:
         """Ask every candidate once; return whether all have been healthy for long enough."""
-        workload = await pods.patiently(lambda: read_workload(self.kube, self.target), self.report)
+        workload = await waiting.patiently(lambda: read_workload(self.kube, self.target), self.report)
         ready = candidates(workload, self.target, self.digest)
         now = lives(ready)
         there = {pods.name(pod) for pod in workload.pods if pods.alive(pod)} if workload else set()

@@ -98,19 +98,24 @@ def run(
 
     dropped: Exception | None = None
     try:
-        for start in range(0, len(request.stdin), CHUNK):
-            client.write_channel(STDIN, request.stdin[start : start + CHUNK])
-        if request.stdin and client.subprotocol == V5_CHANNEL_PROTOCOL:
-            client.close_channel(STDIN)
+        try:
+            for start in range(0, len(request.stdin), CHUNK):
+                client.write_channel(STDIN, request.stdin[start : start + CHUNK])
+            if request.stdin and client.subprotocol == V5_CHANNEL_PROTOCOL:
+                client.close_channel(STDIN)
+        except OSError as error:
+            # A command that ends without reading its input may close the socket while we write: the
+            # status decides, and has arrived already.
+            dropped = error
         while client.is_open() and not stop.is_set():
             client.update(timeout=POLL_S)
     except (websocket.WebSocketException, OSError) as error:
-        # A command that ends without reading its input may close the socket while we write: the
-        # status decides.
         dropped = error
     finally:
         with contextlib.suppress(websocket.WebSocketException, OSError):
             client.close(timeout=1)
+        # After the server's goodbye, closing alone would leave the socket open.
+        client.sock.shutdown()
     return _result(client, request.what, dropped)
 
 

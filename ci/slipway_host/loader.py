@@ -59,6 +59,8 @@ def _sentence(document: Any, problem: ErrorDetails, path: str) -> str:
         return f"{where}: unknown key" + (f', did you mean "{near[0]}"?' if near else "")
     if problem["type"] == "missing":
         return f"{where}: this key is required"
+    if problem["type"] == "model_type":
+        return f"{where}: expected keys with values, got {problem['input']!r}"
     given = "" if isinstance(problem["input"], dict) else f", got {problem['input']!r}"
     return f"{where}: {problem['msg'].removeprefix('Value error, ')}{given}"
 

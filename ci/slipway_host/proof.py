@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import anyio
 
-from slipway_host import argocd, pods, rollout
+from slipway_host import pods, rollout, waiting
+from slipway_host.application import Holds, read_application, watched_application
 from slipway_host.errors import (
     DeadlineError,
     HealthDegradedError,
@@ -15,16 +16,18 @@ from slipway_host.errors import (
     quote,
 )
 from slipway_host.results import StageResult, Status
+from slipway_host.workload import read_workload, watched_workload
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from slipway_host.argocd import Application
+    from slipway_host.application import Application
     from slipway_host.kube import KubeClient
-    from slipway_host.pods import Changes, Json
+    from slipway_host.pods import Json
     from slipway_host.progress import Report
-    from slipway_host.rollout import Workload
     from slipway_host.settings import Target
+    from slipway_host.waiting import Changes
+    from slipway_host.workload import Workload
 
 
 def service_status(pod: Json, target: Target) -> Json | None:
@@ -129,9 +132,7 @@ def _wrong_pods(workload: Workload, target: Target, digest: str) -> str:
 class _Proof:
     """What the wait remembers from one look to the next."""
 
-    def __init__(
-        self, kube: KubeClient, target: Target, digest: str, holds: argocd.Holds, report: Report
-    ) -> None:
+    def __init__(self, kube: KubeClient, target: Target, digest: str, holds: Holds, report: Report) -> None:
         self.kube, self.target, self.digest = kube, target, digest
         self.holds, self.report = holds, report
         self.first: str | None = None
@@ -143,8 +144,8 @@ class _Proof:
     async def look(self, commit: str) -> bool:
         """Read everything once; return whether the proof is complete."""
         target, report = self.target, self.report
-        app = await pods.patiently(lambda: argocd.read_application(self.kube, target), report)
-        self.workload = await pods.patiently(lambda: rollout.read_workload(self.kube, target), report)
+        app = await waiting.patiently(lambda: read_application(self.kube, target), report)
+        self.workload = await waiting.patiently(lambda: read_workload(self.kube, target), report)
         self.first = app.reconciled_at if self.first is None else self.first
         self.health = app.health
         self.synced = await self.holds.one_of(app.revisions, report)
@@ -190,16 +191,16 @@ async def prove(
         TerminalError: a pod with our tag runs something else.
         DeadlineError: anything else is still missing after `deadline_s`.
     """
-    proof = _Proof(kube, target, digest, argocd.Holds(commit, contains), report)
+    proof = _Proof(kube, target, digest, Holds(commit, contains), report)
 
     async def loop(changes: Changes) -> None:
         while not await proof.look(commit):
             await changes.wait()
 
     with anyio.move_on_after(deadline_s) as scope:
-        first = await pods.patiently(lambda: rollout.read_workload(kube, target), report)
-        watched = [argocd.watched(target), *rollout.watched(target, first)]
-        await pods.watching(kube, watched, loop, report)
+        first = await waiting.patiently(lambda: read_workload(kube, target), report)
+        watched = [watched_application(target), *watched_workload(target, first)]
+        await waiting.watching(kube, watched, loop, report)
     workload = proof.workload
     if scope.cancelled_caught or workload is None:
         late = f"not proven within {deadline_s:g} s: {proof.line}"

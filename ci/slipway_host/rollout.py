@@ -13,17 +13,17 @@ from typing import TYPE_CHECKING
 
 import anyio
 
-from slipway_host import pods
+from slipway_host import pods, waiting
 from slipway_host.errors import DeadlineError, DeliveryError, RolloutFailedError, quote
 from slipway_host.results import StageResult, Status
+from slipway_host.workload import Workload, owned, read_workload, watched_workload
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from slipway_host.kube import KubeClient
-    from slipway_host.pods import Changes, Json, Trouble
+    from slipway_host.pods import Json, Trouble
     from slipway_host.progress import Report
     from slipway_host.settings import Target
+    from slipway_host.waiting import Changes
 
 REVISION = "deployment.kubernetes.io/revision"
 LAST_WORDS = 500
@@ -38,80 +38,6 @@ _CREDENTIALS = (
         r"\1***",
     ),
 )
-
-
-@dataclass(frozen=True, kw_only=True)
-class Workload:
-    """A Deployment or StatefulSet with what belongs to it by ownership, not by label alone."""
-
-    body: Json
-    replica_sets: tuple[Json, ...]
-    pods: tuple[Json, ...]
-
-
-def _path(target: Target) -> str:
-    return f"/apis/apps/v1/namespaces/{target.namespace}/{target.workload_kind.lower()}s"
-
-
-def _replica_sets(target: Target) -> str:
-    return f"/apis/apps/v1/namespaces/{target.namespace}/replicasets"
-
-
-def _pods(target: Target) -> str:
-    return f"/api/v1/namespaces/{target.namespace}/pods"
-
-
-def _selector(body: Json) -> str:
-    selector = body["spec"]["selector"]
-    parts = [f"{key}={value}" for key, value in selector.get("matchLabels", {}).items()]
-    for item in selector.get("matchExpressions", []):
-        values = f"({','.join(item.get('values', []))})"
-        parts.append(
-            {
-                "In": f"{item['key']} in {values}",
-                "NotIn": f"{item['key']} notin {values}",
-                "Exists": item["key"],
-                "DoesNotExist": f"!{item['key']}",
-            }[item["operator"]]
-        )
-    return ",".join(parts)
-
-
-def _owned(objects: Iterable[Json], owners: set[str]) -> tuple[Json, ...]:
-    # Two charts with the same labels would otherwise answer for each other.
-    return tuple(
-        item
-        for item in objects
-        if any(ref.get("uid") in owners for ref in item["metadata"].get("ownerReferences", []))
-    )
-
-
-async def read_workload(kube: KubeClient, target: Target) -> Workload | None:
-    """Return the workload, its ReplicaSets and its pods as they are now; None before it exists."""
-    body = await kube.find(f"{_path(target)}/{target.workload_name}")
-    if body is None:
-        return None
-    selector, owners = _selector(body), {body["metadata"]["uid"]}
-    replica_sets: tuple[Json, ...] = ()
-    if target.workload_kind == "Deployment":
-        found = await kube.list(_replica_sets(target), selector=selector)
-        replica_sets = _owned(found, owners)
-        owners = {item["metadata"]["uid"] for item in replica_sets}
-    found = await kube.list(_pods(target), selector=selector)
-    return Workload(body=body, replica_sets=replica_sets, pods=_owned(found, owners))
-
-
-def watched(target: Target, workload: Workload | None) -> list[pods.Watched]:
-    """Return what has to be watched to see a rollout move."""
-    # Before the workload exists nobody knows its labels: then everything in the namespace counts.
-    selector = _selector(workload.body) if workload else ""
-    found = [
-        pods.Watched(path=_path(target), fields=f"metadata.name={target.workload_name}"),
-        pods.Watched(path=_pods(target), selector=selector),
-    ]
-    if target.workload_kind == "Deployment":
-        found.append(pods.Watched(path=_replica_sets(target), selector=selector))
-    return found
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -176,7 +102,7 @@ def new_pods(workload: Workload, target: Target, digest: str) -> list[Json]:
         ours = [p for p in workload.pods if p["metadata"].get("labels", {}).get(label) == revision]
         return [pod for pod in ours if pods.carries(pod, target, digest)]
     replica_set = new_replica_set(workload, target, digest)
-    return list(_owned(workload.pods, {replica_set["metadata"]["uid"]})) if replica_set else []
+    return list(owned(workload.pods, {replica_set["metadata"]["uid"]})) if replica_set else []
 
 
 def troubles(workload: Workload, target: Target, digest: str) -> list[Trouble]:
@@ -230,7 +156,7 @@ class _Rollout:
 
     async def look(self) -> tuple[Progress, Workload | None]:
         """Read the cluster, and report what is new."""
-        workload = await pods.patiently(lambda: read_workload(self.kube, self.target), self.report)
+        workload = await waiting.patiently(lambda: read_workload(self.kube, self.target), self.report)
         seen = progress(workload, self.target, self.digest)
         if seen.line and seen.line != self.line:
             self.line = seen.line
@@ -265,7 +191,7 @@ class _Rollout:
     def patience(self, after_s: float) -> float:
         """Return the seconds until the next trouble counts."""
         now = anyio.current_time()
-        return min([pods.RESYNC_S, *(since + after_s - now for since in self.since.values())])
+        return min([waiting.RESYNC_S, *(since + after_s - now for since in self.since.values())])
 
 
 async def wait_rollout(
@@ -303,8 +229,8 @@ async def wait_rollout(
             await changes.wait(wait.patience(fatal_after_s))
 
     with anyio.move_on_after(deadline_s):
-        first = await pods.patiently(lambda: read_workload(kube, target), report)
-        await pods.watching(kube, watched(target, first), loop, report)
+        first = await waiting.patiently(lambda: read_workload(kube, target), report)
+        await waiting.watching(kube, watched_workload(target, first), loop, report)
     if fatal:
         words = await _last_words(kube, target, fatal)
         raise RolloutFailedError(f"{fatal.cause}{words}", next_command=fatal.next_command)

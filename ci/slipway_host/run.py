@@ -18,6 +18,23 @@ if TYPE_CHECKING:
     from slipway_host.progress import Report
 
 RECEIPT_VERSION = 1
+ORDER = (
+    "config",
+    "preflight",
+    "test",
+    "scan-source",
+    "build",
+    "scan-image",
+    "push",
+    "secrets",
+    "database",
+    "gitops",
+    "sync",
+    "rollout",
+    "health",
+    "proof",
+)
+"""The chain as people think of it; what runs side by side ends in any order."""
 EFFECTS = frozenset({"push", "secrets", "database", "gitops", "sync"})
 """Stages that change something outside the run: what an error message lists as landed."""
 
@@ -92,7 +109,7 @@ class Run:
                 "summary": timed.result.summary,
                 **({"outputs": timed.result.outputs} if timed.result.outputs else {}),
             }
-            for timed in self.timed
+            for timed in sorted(self.timed, key=lambda timed: ORDER.index(timed.result.stage))
         ]
         return {
             "receiptVersion": RECEIPT_VERSION,

@@ -9,8 +9,9 @@ import anyio
 import anyio.lowlevel
 import pytest
 
-from slipway_host import argocd, pods
-from slipway_host.argocd import Application, sync
+from slipway_host import argocd, waiting
+from slipway_host.application import GROUP, REFRESH, Application, Holds
+from slipway_host.argocd import sync
 from slipway_host.errors import (
     AccessDeniedError,
     ConflictError,
@@ -55,7 +56,7 @@ RUN = "run-17"
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pods, "SETTLE_S", 0.005)
+    monkeypatch.setattr(waiting, "SETTLE_S", 0.005)
 
 
 def application(revision: str = BEFORE, status: str = "Synced", **more: Any) -> Json:
@@ -113,7 +114,7 @@ class ArgoCD:
     async def find(self, path: str) -> Json | None:
         if self.always:
             raise self.always
-        if path == argocd.GROUP:
+        if path == GROUP:
             return {"resources": [{"name": kind} for kind in self.kinds]} if self.kinds else None
         assert path == PATH
         if self.steps and self.body and (self.patches or self.body.get("operation")):
@@ -226,7 +227,7 @@ async def test_an_old_synced_state_is_not_taken_for_ours() -> None:  # fault 79
 async def test_the_operation_respects_the_applications_own_policy() -> None:  # R12
     kube = ArgoCD(application(BEFORE), takes_up, ends(), compares())
     await run(kube)
-    assert kube.patches[0]["metadata"]["annotations"] == {argocd.REFRESH: "normal"}
+    assert kube.patches[0]["metadata"]["annotations"] == {REFRESH: "normal"}
     assert kube.patches[0]["metadata"]["resourceVersion"] == "1"
     assert kube.patches[0]["status"] == {"operationState": None}
     operation = kube.operations[0]
@@ -426,7 +427,7 @@ async def test_git_is_asked_once_for_each_revision() -> None:
             raise ServiceUnavailableError("the git server restarts")
         return False
 
-    holds = argocd.Holds(OURS, ask)
+    holds = Holds(OURS, ask)
     for _ in range(3):
         assert await holds.one_of((BEFORE,), silent) == ""
     assert await holds.one_of((BEFORE, OURS), silent) == OURS

@@ -10,9 +10,8 @@ from slipway_host.errors import AccessDeniedError, ConflictError
 from slipway_host.namespaces import ensure_namespace
 
 if TYPE_CHECKING:
-    from tests.unit.slipway_host.conftest import FakeKube
-
     from slipway_host.kube import KubeClient
+    from support.kube import FakeKube
 
 PATH = "/api/v1/namespaces/mosuon"
 

@@ -1,21 +1,13 @@
-"""Reading pods: states, troubles, image references; waiting for changes."""
+"""Reading pods: states, troubles, image references."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any
 
-import anyio
 import pytest
 
 from slipway_host import pods
-from slipway_host.errors import AccessDeniedError, ServiceUnavailableError
-from slipway_host.progress import silent
 from slipway_host.settings import SecretsSettings, Target
-
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
-    from slipway_host.kube import KubeClient
 
 Json = dict[str, Any]
 DIGEST = "sha256:" + "a" * 64
@@ -233,51 +225,3 @@ def test_a_volume_that_is_still_made_is_no_trouble() -> None:
     message = "0/1 nodes are available: pod has unbound immediate PersistentVolumeClaims."
     scheduled = {"PodScheduled": {"status": "False", "reason": "Unschedulable", "message": message}}
     assert pods.trouble(pod(conditions=scheduled)) is None
-
-
-class Watchable:
-    """Watches that break as told, and then report a change."""
-
-    def __init__(self, *errors: Exception) -> None:
-        self.errors = list(errors)
-
-    async def watch(
-        self, path: str, *, selector: str = "", fields: str = ""
-    ) -> AsyncIterator[tuple[str, Json]]:
-        del path, selector, fields
-        if self.errors:
-            raise self.errors.pop(0)
-        yield "ADDED", {}
-        await anyio.sleep_forever()
-
-
-async def _one_change(changes: pods.Changes) -> str:
-    await changes.wait(30)
-    return "woken"
-
-
-async def test_a_broken_watch_is_renewed() -> None:  # fault 92
-    lines: list[str] = []
-    kube = cast("KubeClient", Watchable(ServiceUnavailableError("the API server restarts")))
-    with anyio.fail_after(10):
-        found = await pods.watching(kube, [pods.Watched(path="/p")], _one_change, lines.append)
-    assert found == "woken"
-    assert lines == ["the API server restarts; trying again"]
-
-
-async def test_a_denied_watch_ends_the_wait_with_its_own_error() -> None:
-    kube = cast("KubeClient", Watchable(AccessDeniedError("may not watch pods")))
-    with anyio.fail_after(10), pytest.raises(AccessDeniedError, match="may not watch pods"):
-        await pods.watching(kube, [pods.Watched(path="/p")], _one_change, silent)
-
-
-async def test_a_change_between_look_and_wait_is_not_missed() -> None:
-    changes = pods.Changes()
-    changes.changed()
-    with anyio.fail_after(5):
-        await changes.wait(60)
-
-
-async def test_a_wait_without_changes_ends_in_time() -> None:
-    with anyio.fail_after(5):
-        await pods.Changes().wait(0.01)

@@ -9,7 +9,7 @@ import anyio
 import anyio.lowlevel
 import pytest
 
-from slipway_host import pods, proof
+from slipway_host import proof, waiting
 from slipway_host.errors import (
     DeadlineError,
     HealthDegradedError,
@@ -52,7 +52,7 @@ NEW, OLD = f"{TARGET.repository}:{TARGET.tag}", f"{TARGET.repository}:99999999"
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pods, "SETTLE_S", 0.005)
+    monkeypatch.setattr(waiting, "SETTLE_S", 0.005)
 
 
 def application(

@@ -15,9 +15,8 @@ from slipway_host.results import Status
 from slipway_host.settings import RegistrySettings
 
 if TYPE_CHECKING:
-    from tests.unit.slipway_host.conftest import FakeKube
-
     from slipway_host.kube import KubeClient
+    from support.kube import FakeKube
 
 Json = dict[str, Any]
 PASSWORD = "canary-4711:with-colon"

@@ -7,13 +7,8 @@ import datetime as dt
 import hashlib
 import json
 import ssl
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from email.utils import format_datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
 from typing import TYPE_CHECKING, TypeVar
-from urllib.parse import parse_qs, urlsplit
 
 import anyio
 import pytest
@@ -31,8 +26,10 @@ from slipway_host.errors import (
 )
 from slipway_host.registry import RegistryClient, RemoteImage
 from slipway_host.settings import RegistrySettings
+from support.registry_server import Asked, Registry, Reply, registry_server
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 USER, PASSWORD = "robot", "canary-4711"
@@ -50,45 +47,7 @@ TAG = "/v2/acme/api/manifests/0a1b2c3d"
 BLOB = f"/v2/acme/api/blobs/{digest_of(CONFIG)}"
 
 
-@dataclass
-class Reply:
-    status: int = 200
-    body: bytes = b""
-    headers: dict[str, str] = field(default_factory=dict)
-    cut: int | None = None
-    """Bytes of the body after which the connection ends."""
-
-
-@dataclass
-class Asked:
-    path: str
-    query: dict[str, list[str]]
-    authorization: str | None
-
-
 E = TypeVar("E", bound=DeliveryError)
-Guard = Callable[[Asked], Reply | None]
-
-
-class Registry:
-    """Answers by path; a path with several replies gives them one after the other, the last for ever."""
-
-    def __init__(self, host: str) -> None:
-        self.host = host
-        self.asked: list[Asked] = []
-        self.guard: Guard = lambda _asked: None
-        self.replies: dict[str, list[Reply]] = {TAG: [Reply(body=MANIFEST)], BLOB: [Reply(body=CONFIG)]}
-
-    def answer(self, asked: Asked) -> Reply:
-        self.asked.append(asked)
-        refusal = self.guard(asked)
-        if refusal:
-            return refusal
-        replies = self.replies.get(asked.path, [Reply(404)])
-        return replies.pop(0) if len(replies) > 1 else replies[0]
-
-    def times(self, path: str) -> int:
-        return sum(asked.path == path for asked in self.asked)
 
 
 @pytest.fixture(scope="module")
@@ -98,35 +57,15 @@ def authority() -> trustme.CA:
 
 @pytest.fixture
 def served(authority: trustme.CA, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Registry]:
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            url = urlsplit(self.path)
-            asked = Asked(url.path, parse_qs(url.query), self.headers.get("Authorization"))
-            reply = found.answer(asked)
-            self.send_response(reply.status)
-            for name, value in reply.headers.items():
-                self.send_header(name, value)
-            self.send_header("Content-Length", str(len(reply.body)))
-            self.end_headers()
-            self.wfile.write(reply.body[: reply.cut])
-
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base's own name
-            pass
-
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     authority.issue_cert("127.0.0.1").configure_cert(context)
     bundle = tmp_path / "ca.pem"
     authority.cert_pem.write_to_path(str(bundle))
     monkeypatch.setenv("SSL_CERT_FILE", str(bundle))
     monkeypatch.setattr(registry, "_BACKOFF", wait_none())
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        server.socket = context.wrap_socket(server.socket, server_side=True)
-        found = Registry(f"127.0.0.1:{server.server_address[1]}")
-        thread = Thread(target=server.serve_forever, args=(0.02,))
-        thread.start()
-        yield found
-        server.shutdown()
-        thread.join()
+    with registry_server(context) as server:
+        server.replies = {TAG: [Reply(body=MANIFEST)], BLOB: [Reply(body=CONFIG)]}
+        yield server
 
 
 def client(served: Registry) -> RegistryClient:

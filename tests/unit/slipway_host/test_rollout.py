@@ -10,7 +10,7 @@ import anyio
 import pytest
 from pydantic import SecretStr
 
-from slipway_host import pods, rollout
+from slipway_host import pods, rollout, waiting
 from slipway_host.errors import (
     DeadlineError,
     NotFoundError,
@@ -19,8 +19,9 @@ from slipway_host.errors import (
 )
 from slipway_host.progress import silent
 from slipway_host.results import Status
-from slipway_host.rollout import Workload, wait_rollout
+from slipway_host.rollout import wait_rollout
 from slipway_host.settings import SecretsSettings, Target
+from slipway_host.workload import Workload, read_workload
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -53,7 +54,7 @@ NEW, OLD = f"{TARGET.repository}:{TARGET.tag}", f"{TARGET.repository}:99999999"
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pods, "SETTLE_S", 0.005)
+    monkeypatch.setattr(waiting, "SETTLE_S", 0.005)
 
 
 def template(image: str) -> Json:
@@ -247,7 +248,7 @@ def test_only_pods_of_the_update_revision_count_in_a_stateful_set() -> None:
 
 async def test_pods_of_others_with_the_same_labels_are_left_out() -> None:
     cluster = Cluster(world(deployment(), [NEW_SET], [pod("x", "stranger", NEW, RUNNING)]))
-    found = await rollout.read_workload(cast("KubeClient", cluster), TARGET)
+    found = await read_workload(cast("KubeClient", cluster), TARGET)
     assert found is not None
     assert found.pods == ()
     assert cluster.selectors == {"app=api"}

@@ -26,9 +26,8 @@ from slipway_host.secrets import database_url, ensure_app_secret, generate
 from slipway_host.settings import DatabaseSettings, PostgresSettings, SecretsSettings, Target
 
 if TYPE_CHECKING:
-    from tests.unit.slipway_host.conftest import FakeKube
-
     from slipway_host.kube import KubeClient
+    from support.kube import FakeKube
 
 Json = dict[str, Any]
 CANARY = "canary-47110815"

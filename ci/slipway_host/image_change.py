@@ -1,0 +1,117 @@
+"""The image that an application is to run: its edit of the values file, and its part of the message."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit, urlunsplit
+
+from slipway_host import values
+from slipway_host.errors import SettingsError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+MESSAGE = "chore({app}): update image tag to {tag}"
+SOURCE_COMMIT = "Slipway-Source-Commit"
+SOURCE_URL = "Slipway-Source-Url"
+IMAGE_DIGEST = "Slipway-Image-Digest"
+RUN = "Slipway-Run"
+FULL_HASH = re.compile(r"[0-9a-f]{40}([0-9a-f]{24})?")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageChange:
+    """The image that one application is to run.
+
+    Args:
+        app: the application's name, for the commit message.
+        path: its values file in the GitOps repository.
+        tag: the image tag.
+        digest: the image's digest, for the commit message; also written where the file has one.
+        write_digest: write the digest to a file that has none, too.
+        source_commit: full hash of the commit that the image was built from.
+        source_url: where people find that commit's repository.
+        ancestors: full hashes of the source commit's ancestors. Known, they keep this deploy from
+            replacing a newer one (fault 62); None skips that check, as a rollback has to.
+    """
+
+    app: str
+    path: str
+    tag: str
+    digest: str | None
+    write_digest: bool
+    source_commit: str
+    source_url: str | None = None
+    ancestors: frozenset[str] | None = None
+
+
+def check(changes: Sequence[ImageChange], run_id: str, message: str) -> None:
+    """Refuse what cannot become one commit, before anything is read.
+
+    Raises:
+        SettingsError: no application, a values file twice, or a message that says something else.
+    """
+    if not changes:
+        raise SettingsError("no application to deploy was named")
+    paths = [change.path for change in changes]
+    twice = {path for path in paths if paths.count(path) > 1}
+    if twice:
+        raise SettingsError(f"two applications share the values file {', '.join(sorted(twice))}")
+    for change in changes:
+        if not FULL_HASH.fullmatch(change.source_commit):
+            raise SettingsError(f"{change.app}: {change.source_commit[:80]!r} is not a full commit hash")
+        if change.write_digest and change.digest is None:
+            raise SettingsError(f"{change.app}: the digest is to be written, and none is known")
+    if not run_id.isprintable():
+        raise SettingsError("the run's id has to be one line")
+    unknown = set(re.findall(r"\{[^}]*\}?", message)) - {"{app}", "{tag}"}
+    if unknown or not message.strip() or not message.isprintable():
+        what = f"unknown {', '.join(sorted(unknown))}" if unknown else "expected one line"
+        raise SettingsError(f"the commit message {message[:80]!r}: {what}; use {{app}} and {{tag}}")
+
+
+def edit(data: bytes, change: ImageChange) -> bytes:
+    """Return a values file with the application's new image."""
+    # A digest beside the tag decides what runs, so one that is there always follows the tag.
+    wanted = change.write_digest or values.read_digest(data) is not None
+    digest = change.digest if wanted else None
+    return values.set_image(data, tag=change.tag, digest=digest, path=change.path)
+
+
+def describe(changes: Sequence[ImageChange], run_id: str, message: str) -> str:
+    """Return the commit's message: subject, tags where they differ, and trailers."""
+    tags = list(dict.fromkeys(change.tag for change in changes))
+    apps = ", ".join(change.app for change in changes)
+    paragraphs = [message.replace("{app}", apps).replace("{tag}", ", ".join(tags))]
+    if len(tags) > 1:
+        paragraphs.append("\n".join(f"{change.app}: {change.tag}" for change in changes))
+    trailers = []
+    for change in changes:
+        # The value comes first: whoever reads one word of a trailer has it, named or not.
+        name = f" ({change.app})" if len(changes) > 1 else ""
+        trailers.append(f"{SOURCE_COMMIT}: {change.source_commit}{name}")
+        if change.source_url:
+            trailers.append(f"{SOURCE_URL}: {_without_credentials(change.source_url)}{name}")
+        if change.digest:
+            trailers.append(f"{IMAGE_DIGEST}: {change.digest}{name}")
+    trailers.append(f"{RUN}: {run_id}")
+    return "\n\n".join([*paragraphs, "\n".join(trailers)]) + "\n"
+
+
+def source_of(trailers: Sequence[str], app: str) -> str | None:
+    """Return the commit that the trailers name for an application, or for the only one."""
+    for trailer in trailers:
+        commit, _, name = trailer.partition(" ")
+        if name in {"", f"({app})"} and FULL_HASH.fullmatch(commit):
+            return commit
+    return None
+
+
+def _without_credentials(url: str) -> str:
+    """Return the address alone: a CI's remote often holds its token."""
+    if "://" not in url:
+        return "".join(url.split())
+    parts = urlsplit("".join(url.split()))
+    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment=""))

@@ -1,0 +1,90 @@
+"""The Deployment or StatefulSet that runs a service, with what belongs to it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from slipway_host import waiting
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from slipway_host.kube import KubeClient
+    from slipway_host.pods import Json
+    from slipway_host.settings import Target
+
+
+@dataclass(frozen=True, kw_only=True)
+class Workload:
+    """A Deployment or StatefulSet with what belongs to it by ownership, not by label alone."""
+
+    body: Json
+    replica_sets: tuple[Json, ...]
+    pods: tuple[Json, ...]
+
+
+def _path(target: Target) -> str:
+    return f"/apis/apps/v1/namespaces/{target.namespace}/{target.workload_kind.lower()}s"
+
+
+def _replica_sets(target: Target) -> str:
+    return f"/apis/apps/v1/namespaces/{target.namespace}/replicasets"
+
+
+def _pods(target: Target) -> str:
+    return f"/api/v1/namespaces/{target.namespace}/pods"
+
+
+def _selector(body: Json) -> str:
+    selector = body["spec"]["selector"]
+    parts = [f"{key}={value}" for key, value in selector.get("matchLabels", {}).items()]
+    for item in selector.get("matchExpressions", []):
+        values = f"({','.join(item.get('values', []))})"
+        parts.append(
+            {
+                "In": f"{item['key']} in {values}",
+                "NotIn": f"{item['key']} notin {values}",
+                "Exists": item["key"],
+                "DoesNotExist": f"!{item['key']}",
+            }[item["operator"]]
+        )
+    return ",".join(parts)
+
+
+def owned(objects: Iterable[Json], owners: set[str]) -> tuple[Json, ...]:
+    """Return the objects that belong to one of the owners, by uid."""
+    # Two charts with the same labels would otherwise answer for each other.
+    return tuple(
+        item
+        for item in objects
+        if any(ref.get("uid") in owners for ref in item["metadata"].get("ownerReferences", []))
+    )
+
+
+async def read_workload(kube: KubeClient, target: Target) -> Workload | None:
+    """Return the workload, its ReplicaSets and its pods as they are now; None before it exists."""
+    body = await kube.find(f"{_path(target)}/{target.workload_name}")
+    if body is None:
+        return None
+    selector, owners = _selector(body), {body["metadata"]["uid"]}
+    replica_sets: tuple[Json, ...] = ()
+    if target.workload_kind == "Deployment":
+        found = await kube.list(_replica_sets(target), selector=selector)
+        replica_sets = owned(found, owners)
+        owners = {item["metadata"]["uid"] for item in replica_sets}
+    found = await kube.list(_pods(target), selector=selector)
+    return Workload(body=body, replica_sets=replica_sets, pods=owned(found, owners))
+
+
+def watched_workload(target: Target, workload: Workload | None) -> list[waiting.Watched]:
+    """Return what has to be watched to see a rollout move."""
+    # Before the workload exists nobody knows its labels: then everything in the namespace counts.
+    selector = _selector(workload.body) if workload else ""
+    found = [
+        waiting.Watched(path=_path(target), fields=f"metadata.name={target.workload_name}"),
+        waiting.Watched(path=_pods(target), selector=selector),
+    ]
+    if target.workload_kind == "Deployment":
+        found.append(waiting.Watched(path=_replica_sets(target), selector=selector))
+    return found

@@ -1,0 +1,152 @@
+"""R1 to R15: one service from its first deploy over a re-run to a change, on the whole lab.
+
+The tests of this file are one story and run in their order.
+"""
+
+import base64
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from slipway_lab.sandbox import Sandbox
+from support.app import App
+
+STAGES = (
+    "config preflight test scan-source build scan-image push secrets database"
+    " gitops sync rollout health proof"
+)
+
+# Asks through the Service, as other pods do, until its input ends; then prints what it saw.
+ASK = """
+import json, sys, threading, time, urllib.request
+seen, failures, stop = {}, [], threading.Event()
+threading.Thread(target=lambda: (sys.stdin.read(), stop.set()), daemon=True).start()
+until = time.monotonic() + 600
+while not stop.is_set() and time.monotonic() < until:
+    try:
+        with urllib.request.urlopen(sys.argv[1], timeout=5) as answer:
+            version = json.load(answer)["version"]
+        seen[version] = seen.get(version, 0) + 1
+    except Exception as error:
+        failures.append(repr(error))
+    time.sleep(0.01)
+print(json.dumps({"seen": seen, "failures": failures}))
+"""
+
+
+@dataclass
+class Asked:
+    """What a client of the Service saw: answers by version, and failed requests."""
+
+    seen: dict[str, int] = field(default_factory=dict)
+    failures: list[str] = field(default_factory=list)
+
+
+@contextmanager
+def asking(app: App) -> Iterator[Asked]:
+    """Ask the Service again and again while the block runs."""
+    address = app.get("service", app.name)["spec"]["clusterIP"]
+    asked = Asked()
+    client = subprocess.Popen(
+        [*Sandbox(app.layout).enter(), sys.executable, "-c", ASK, f"http://{address}/version"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        yield asked
+    finally:
+        out, _ = client.communicate(timeout=60)
+    found = json.loads(out)
+    asked.seen, asked.failures = found["seen"], found["failures"]
+
+
+def test_first_deploy_is_proven(app: App) -> None:
+    receipt = app.deploy()
+
+    assert [stage["stage"] for stage in receipt["stages"]] == STAGES.split()
+    assert receipt["changed"] is True
+    assert receipt["gitopsCommit"] == app.gitops_head()
+    assert receipt["readyPods"] == 2
+    assert {pod["image_id"].partition("@")[2] for pod in receipt["pods"]} == {receipt["digest"]}
+    with asking(app) as asked:
+        pass
+    assert asked.failures == []
+
+
+def test_second_deploy_changes_nothing(app: App) -> None:
+    def state() -> list[str]:
+        objects = [
+            ("deployment", app.name),
+            ("secret", f"{app.name}-secrets"),
+            ("secret", "registry-credentials"),
+        ]
+        return [app.gitops_head(), *(app.get(*found)["metadata"]["resourceVersion"] for found in objects)]
+
+    before = state()
+    receipt = app.deploy()
+
+    assert receipt["changed"] is False
+    acted = {stage["stage"] for stage in receipt["stages"] if stage["status"] == "Succeeded"}
+    assert acted.isdisjoint({"build", "push", "secrets", "database", "gitops", "sync", "rollout"})
+    assert state() == before
+
+
+def test_every_call_acts_and_is_not_answered_from_a_cache(app: App) -> None:
+    name = "registry-credentials"
+    before = app.get("secret", name)["metadata"]["uid"]
+    app.kubectl("delete", "secret", name)
+
+    first, second = app.call("secrets"), app.call("secrets")
+
+    assert first.out.startswith("Succeeded: ")
+    assert second.out.startswith("Skipped: ")
+    assert app.get("secret", name)["metadata"]["uid"] != before
+
+
+def test_change_arrives_without_a_failed_request(app: App) -> None:
+    old = app.head()
+    jwt = app.get("secret", f"{app.name}-secrets")["data"]["JWT_SECRET"]
+    commit = app.edit("main.go", '"drained"', '"drained well"')
+    with asking(app) as asked:
+        receipt = app.deploy()
+
+    assert asked.failures == []
+    # Old pods answered until the new ones did.
+    assert set(asked.seen) == {old, commit}
+    assert min(asked.seen.values()) > 0
+    assert receipt["tag"] == commit[:8]
+    assert receipt["changed"] is True
+    assert app.get("secret", f"{app.name}-secrets")["data"]["JWT_SECRET"] == jwt
+    values = app.gitops_file(f"apps/{app.name}/values.yaml")
+    assert f'  tag: "{commit[:8]}"\n' in values
+
+
+def test_status_names_the_running_image(app: App) -> None:
+    said = app.call("status")
+    assert said.code == 0, said.error
+    assert "Synced" in said.out
+    assert "2 of 2 pods ready" in said.out
+    assert f":{app.head()[:8]}" in said.out
+
+
+def test_stages_run_alone(app: App) -> None:
+    for stage in ("test", "scan", "push", "database", "gitops", "sync"):
+        said = app.call(stage)
+        assert said.code == 0, said.error
+    built = app.call("build", "user")
+    assert built.out.strip() == "65532:65532"
+
+
+def test_secret_values_are_in_no_output(app: App) -> None:
+    data = app.get("secret", f"{app.name}-secrets")["data"]
+    secrets = [base64.b64decode(value).decode() for value in data.values()]
+    secrets += [
+        (app.layout.credentials / name).read_text() for name in ("registry", "git-writer", "postgres")
+    ]
+    said = app.call("deploy", progress="plain")
+    assert said.code == 0, said.error
+    assert [secret for secret in secrets if secret in said.out + said.stderr] == []

@@ -1,0 +1,119 @@
+"""One application of a test's own on the lab, and `dagger call` in its repository."""
+
+import json
+import os
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from slipway_lab import argocd, command, gitserver
+from slipway_lab.kubernetes import kubectl
+from slipway_lab.layout import Layout
+
+CALL_S = 600
+
+
+@dataclass(frozen=True)
+class Call:
+    """How one `dagger call` ended."""
+
+    code: int
+    out: str
+    error: str
+    stderr: str
+
+
+@dataclass(frozen=True)
+class App:
+    """One application: `name` is its service, Application, namespace and database."""
+
+    name: str
+    layout: Layout
+    folder: Path
+
+    def call(self, *arguments: str, before: Sequence[str] = (), progress: str = "") -> Call:
+        """Run `dagger call` in the service's repository.
+
+        Args:
+            arguments: the function and its flags.
+            before: flags of the module itself.
+            progress: kind of progress on standard error; none without it.
+        """
+        shown = f"--progress={progress}" if progress else "--silent"
+        done = subprocess.run(
+            [self.layout.bin / "dagger", shown, "call", *before, *arguments],
+            cwd=self.folder,
+            env={**os.environ, "NO_COLOR": "1"},
+            capture_output=True,
+            text=True,
+            timeout=CALL_S,
+            check=False,
+        )
+        lines = [line for line in done.stderr.splitlines() if line.startswith("Error:")]
+        error = lines[-1] if lines else done.stderr[-2000:]
+        return Call(done.returncode, done.stdout, error, done.stderr)
+
+    def deploy(self) -> dict[str, Any]:
+        """Deploy and return the receipt."""
+        done = self.call("deploy", "--receipt-only")
+        assert done.code == 0, done.error
+        receipt: dict[str, Any] = json.loads(done.out)
+        return receipt
+
+    def commit(self, files: Mapping[str, str | None]) -> str:
+        """Change files (None removes one) and commit; return the commit."""
+        for name, text in files.items():
+            path = self.folder / name
+            if text is None:
+                path.unlink()
+            else:
+                path.write_text(text)
+        return self._commit()
+
+    def edit(self, path: str, old: str, new: str) -> str:
+        """Replace text in one file and commit; return the commit."""
+        file = self.folder / path
+        text = file.read_text()
+        assert old in text
+        file.write_text(text.replace(old, new))
+        return self._commit()
+
+    def reset(self) -> None:
+        """Go back to the first commit, and forget what is not committed."""
+        root = self._git("rev-list", "--max-parents=0", "HEAD")
+        self._git("reset", "--quiet", "--hard", root)
+
+    def head(self) -> str:
+        """Return the service's commit."""
+        return self._git("rev-parse", "HEAD")
+
+    def _commit(self) -> str:
+        self._git("add", "--all")
+        self._git("commit", "--quiet", "--message", "change")
+        return self.head()
+
+    def _git(self, *arguments: str) -> str:
+        git = ["git", "-C", str(self.folder), "-c", "user.name=t", "-c", "user.email=t@t.invalid"]
+        return command.run([*git, *arguments]).strip()
+
+    def kubectl(self, *arguments: str) -> str:
+        """Run kubectl in the application's namespace, as the cluster's administrator."""
+        return kubectl(self.layout, "-n", self.name, *arguments)
+
+    def get(self, kind: str, name: str) -> dict[str, Any]:
+        """Return an object of the application's namespace."""
+        found: dict[str, Any] = json.loads(self.kubectl("get", kind, name, "-o", "json"))
+        return found
+
+    def gitops_head(self) -> str:
+        """Return the newest commit of the GitOps repository that touched this application."""
+        return self._gitops("log", "-1", "--format=%H", "main", "--", f"apps/{self.name}").strip()
+
+    def gitops_file(self, path: str) -> str:
+        """Return a file of the GitOps repository's main."""
+        return self._gitops("show", f"main:{path}")
+
+    def _gitops(self, *arguments: str) -> str:
+        return command.run(["git", "-C", gitserver.repository(self.layout, argocd.GITOPS), *arguments])
