@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -165,19 +166,22 @@ def _control_groups() -> None:
                     (group / name).write_text((controller / name).read_text())
 
 
-def _ready(layout: Layout) -> bool:
+def _ready(sandbox: Sandbox) -> bool:
+    """Return whether the node is Ready, and by the word of the kubelet that runs now."""
+    kubelet = sandbox.daemon("kubelet")
+    conditions = "jsonpath={.status.conditions[?(@.type=='Ready')].status}"
+    lease = ("-n", "kube-node-lease", "get", "lease", NODE, "-o", "jsonpath={.spec.renewTime}")
     try:
-        said = kubectl(
-            layout,
-            "get",
-            "node",
-            NODE,
-            "-o",
-            "jsonpath={.status.conditions[?(@.type=='Ready')].status}",
-        )
+        ready = kubectl(sandbox.layout, "get", "node", NODE, "-o", conditions) == "True"
+        renewed = kubectl(sandbox.layout, *lease)
     except LabError:
         return False
-    return said == "True"
+    # After a restart, the status of the last run still stands there.
+    return ready and kubelet is not None and _seconds(renewed) > kubelet.create_time()
+
+
+def _seconds(timestamp: str) -> float:
+    return dt.datetime.fromisoformat(timestamp).timestamp() if timestamp else 0
 
 
 def start(sandbox: Sandbox) -> None:
@@ -225,7 +229,7 @@ def start(sandbox: Sandbox) -> None:
             f"--node-ip={HOST}",
             f"--root-dir={folder}/kubelet",
         ],
-        ready=lambda: _ready(layout),
+        ready=lambda: _ready(sandbox),
         deadline_s=90,
     )
 

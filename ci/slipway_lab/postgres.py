@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any
 
 from slipway_lab import credentials, kubernetes
+from slipway_lab.errors import LabError
+from slipway_lab.sandbox import POLL_S
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -13,6 +16,7 @@ if TYPE_CHECKING:
 
 NAMESPACE = "infra"
 NAME = "postgresql"
+DEADLINE_S = 120
 LABELS = {"app.kubernetes.io/name": NAME, "app.kubernetes.io/instance": NAME}
 
 
@@ -78,4 +82,21 @@ def start(layout: Layout) -> None:
         },
         _stateful_set(data),
     )
-    kubernetes.kubectl(layout, "-n", NAMESPACE, "rollout", "status", f"statefulset/{NAME}", "--timeout=120s")
+    until = time.monotonic() + DEADLINE_S
+    while not _answers(layout):
+        if time.monotonic() > until:
+            pods = kubernetes.kubectl(layout, "-n", NAMESPACE, "get", "pods", "-o", "wide")
+            raise LabError(f"PostgreSQL does not answer after {DEADLINE_S} s:\n{pods}")
+        time.sleep(POLL_S)
+
+
+def _answers(layout: Layout) -> bool:
+    """Ask the server itself: after a restart, the pod's status is that of the last run for a while."""
+    ask = ("exec", f"{NAME}-0", "--", "pg_isready", "--quiet", "--host=127.0.0.1")
+    wait = ("wait", f"pod/{NAME}-0", "--for=condition=Ready", "--timeout=5s")
+    try:
+        kubernetes.kubectl(layout, "-n", NAMESPACE, *ask, timeout_s=10)
+        kubernetes.kubectl(layout, "-n", NAMESPACE, *wait)
+    except LabError:
+        return False
+    return True
