@@ -122,9 +122,9 @@ class Chain:
     async def _scan(self, work: Work, what: str, of: dagger.Directory | dagger.Container) -> StageResult:
         scanner = work.checkout.config.scanner
         if isinstance(of, dagger.Container):
-            findings = await scan_image(scanner, of)
+            findings = (await scan_image(scanner, of)).findings
         else:
-            findings = await scan_source(scanner, of)
+            findings = (await scan_source(scanner, of)).findings
         self._scans[what] = findings
         findings.gate(work.environment.scan, environment=work.target.environment)
         return StageResult(

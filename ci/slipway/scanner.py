@@ -36,14 +36,12 @@ class Findings:
         counts: severity → number of findings.
         worst: the gravest findings, one line each.
         image_id: digest of the scanned image's config, "" for source.
-        table: Trivy's own table, for people.
     """
 
     what: str
     counts: dict[str, int]
     worst: tuple[str, ...]
     image_id: str
-    table: str
 
     def at_least(self, severity: str) -> int:
         """Return the number of findings of this severity or a higher one."""
@@ -88,7 +86,19 @@ def _database(scanner: "Scanner") -> dagger.Directory:
     )
 
 
-async def _scan(scanner: "Scanner", container: dagger.Container, command: list[str], what: str) -> Findings:
+@dataclass(frozen=True, kw_only=True)
+class Scanned:
+    """A finished scan: what was found, and the container that holds Trivy's own report."""
+
+    findings: Findings
+    container: dagger.Container
+
+    async def table(self) -> str:
+        """Return Trivy's own table, made from the report: nothing is scanned twice."""
+        return await self.container.with_exec(["trivy", "convert", "--format", "table", REPORT]).stdout()
+
+
+async def _scan(scanner: "Scanner", container: dagger.Container, command: list[str], what: str) -> Scanned:
     flags = ["--cache-dir", CACHE, "--skip-db-update", "--skip-version-check", "--no-progress"]
     flags += ["--offline-scan", "--format", "json", "--output", REPORT]
     done = container.with_mounted_directory(f"{CACHE}/db", _database(scanner)).with_exec(
@@ -96,23 +106,22 @@ async def _scan(scanner: "Scanner", container: dagger.Container, command: list[s
     )
     try:
         text = await done.file(REPORT).contents()
-        table = await done.with_exec(["trivy", "convert", "--format", "table", REPORT]).stdout()
     except dagger.ExecError as error:
         raise ScannerError(
             f"could not scan the {what}: {quote(error.stderr or error.stdout)}",
             next_command="run the same command; scanner.image and scanner.database name its sources",
         ) from error
-    return read_report(json.loads(text), what=what, table=table)
+    return Scanned(findings=read_report(json.loads(text), what=what), container=done)
 
 
-async def scan_source(scanner: "Scanner", tree: dagger.Directory) -> Findings:
+async def scan_source(scanner: "Scanner", tree: dagger.Directory) -> Scanned:
     """Scan source files for known vulnerabilities and for secrets in them."""
     container = _trivy(scanner).with_mounted_directory("/src", tree)
     command = ["filesystem", "--scanners", "vuln,secret", "--cache-backend", "memory", "/src"]
     return await _scan(scanner, container, command, "source")
 
 
-async def scan_image(scanner: "Scanner", image: dagger.Container) -> Findings:
+async def scan_image(scanner: "Scanner", image: dagger.Container) -> Scanned:
     """Scan a built image before it is pushed anywhere."""
     layers = dag.cache_volume("slipway-trivy-layers")
     container = (
@@ -125,7 +134,7 @@ async def scan_image(scanner: "Scanner", image: dagger.Container) -> Findings:
     return await _scan(scanner, container, command, "image")
 
 
-def read_report(report: dict[str, Any], *, what: str, table: str) -> Findings:
+def read_report(report: dict[str, Any], *, what: str) -> Findings:
     """Return the findings of a Trivy JSON report (schema version 2).
 
     Raises:
@@ -149,4 +158,4 @@ def read_report(report: dict[str, Any], *, what: str, table: str) -> Findings:
             lines.append((-SEVERITIES.index(severity), f"{finding['RuleID']} in {where}"))
     image_id = (report.get("Metadata") or {}).get("ImageID", "")
     worst = tuple(quote(line, limit=120) for _, line in sorted(lines)[:LISTED])
-    return Findings(what=what, counts=counts, worst=worst, image_id=image_id, table=table)
+    return Findings(what=what, counts=counts, worst=worst, image_id=image_id)

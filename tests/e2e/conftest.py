@@ -34,7 +34,7 @@ def _change_gitops(layout: Layout, scratch: Path, name: str, *, remove: bool) ->
         for file in folder.iterdir():
             text = file.read_text().replace("game-stats-api", name)
             file.write_text(text.replace("namespace: game-stats", f"namespace: {name}"))
-    git = ["git", "-C", work, "-c", "user.name=t", "-c", "user.email=t@t.invalid"]
+    git: list[str | Path] = ["git", "-C", work, "-c", "user.name=t", "-c", "user.email=t@t.invalid"]
     command.run([*git, "add", "--all"])
     command.run([*git, "commit", "--quiet", "--message", f"{'Remove' if remove else 'Add'} {name}"])
     command.run([*git, "push", "--quiet", "origin", "HEAD:main"])

@@ -74,6 +74,19 @@ class TestWorld:
         app.edit("internal/token/token.go", "package token", "package token\n\nvar broken int = 1.5")
         shows(app.call("deploy"), "test: ", "go vet", "internal/token")
 
+    def test_critical_finding_is_reported_in_dev_and_stops_prod(self, app: App) -> None:
+        (app.folder / "tools").mkdir()
+        module = "module example.com/tools\n\ngo 1.24\n\nrequire golang.org/x/text v0.2.0\n"
+        app.commit({"tools/go.mod": module})
+        reported = app.call("scan")
+        assert reported.code == 0, reported.error
+        assert "source: 1 CRITICAL" in reported.out
+        shows(
+            app.call("deploy", before=["--environment=prod"]),
+            "scan-source: 1 finding(s) of CRITICAL or higher in the source, which prod refuses",
+            "CVE-2099-0003 in golang.org/x/text (fixed: 0.3.0)",
+        )
+
 
 @pytest.fixture
 def wrong(tmp_path: Path) -> str:

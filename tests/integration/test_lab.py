@@ -1,5 +1,6 @@
 """R32: the lab itself."""
 
+import os
 import subprocess
 import sys
 
@@ -17,7 +18,7 @@ def test_up_again_starts_nothing_anew(layout: Layout) -> None:
     before = pids()
     done = subprocess.run(
         [sys.executable, "-m", "slipway_lab", "up"],
-        env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "PYTHONPATH": "ci", "SLIPWAY_LAB": str(layout.root)},
+        env={**os.environ, "PYTHONPATH": "ci", "SLIPWAY_LAB": str(layout.root)},
         capture_output=True,
         text=True,
         check=False,

@@ -2,12 +2,11 @@
 
 from functools import partial
 
-import dagger
-
 from slipway import images, scanner
 from slipway.errors import stage_function
-from slipway.inputs import ServiceName, Stage
-from slipway.work import Work, open_work
+from slipway.inputs import ServiceName, Stage, say
+from slipway.work import open_work
+from slipway_host.errors import ScanFindingsError
 from slipway_host.together import together
 
 
@@ -24,20 +23,24 @@ class ScanStage(Stage):
         settings = work.checkout.config.scanner
         image = images.build(work.checkout, work.recipe)
 
-        async def built_image() -> scanner.Findings:
+        async def scanned_image() -> scanner.Scanned:
             return await scanner.scan_image(settings, await images.built(image))
 
-        source = partial(scanner.scan_source, settings, source_tree(work))
-        found = await together(source, built_image)
-        for findings in found:
-            findings.gate(work.environment.scan, environment=self.environment)
-        lines = [f"{findings.what}: {findings.summary}\n{findings.table.strip()}" for findings in found]
-        return f"{work.name} {work.checkout.tag}\n" + "\n\n".join(lines)
-
-
-def source_tree(work: Work) -> dagger.Directory:
-    """Return the service's own folder of the commit."""
-    return work.checkout.tree.directory(work.service.context)
+        tree = work.checkout.tree.directory(work.service.context)
+        scanned = await together(partial(scanner.scan_source, settings, tree), scanned_image)
+        tables = await together(*(one.table for one in scanned))
+        lines = [f"{work.name} {work.checkout.tag}"]
+        for one, table in zip(scanned, tables, strict=True):
+            lines.append(f"{one.findings.what}: {one.findings.summary}\n{table.strip()}".rstrip())
+        report = "\n\n".join(lines)
+        try:
+            for one in scanned:
+                one.findings.gate(work.environment.scan, environment=self.environment)
+        except ScanFindingsError:
+            # A function that fails returns nothing, and whoever has to act needs the whole table.
+            say(report)
+            raise
+        return report
 
 
 STAGE = ScanStage
