@@ -135,7 +135,7 @@ async def _read_config(tree: dagger.Directory, path: str, next_command: str) -> 
         raise SettingsError(
             f"the commit has no {path}",
             stage="config",
-            next_command=f"write {path} (docs/configuration.md), commit it, then {next_command}",
+            next_command=f"write {path} (the README shows one), commit it, then {next_command}",
         ) from error
     try:
         return load_config(text, path=path)

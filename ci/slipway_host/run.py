@@ -73,7 +73,7 @@ class Run:
     async def stage(self, name: str, call: Callable[[], Awaitable[StageResult]]) -> StageResult:
         """Run one stage; an expected failure leaves with stage, what landed and the next command."""
         began = time.monotonic()
-        self.report(f"{self.service} {name}: started")
+        self.report(f"{self.service} {name}: started".strip())
         try:
             result = await call()
         except DeliveryError as error:

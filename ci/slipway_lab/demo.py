@@ -62,7 +62,7 @@ def checkout(layout: Layout, source: Path = EXAMPLE, *, name: str = SERVICE) -> 
 
 def call(layout: Layout, folder: Path, *arguments: str) -> None:
     """Run `dagger call` in a repository; both streams are the caller's."""
-    words = [str(layout.bin / "dagger"), "call", "--progress=plain", *arguments]
+    words = [str(layout.bin / "dagger"), "call", "--progress=logs", *arguments]
     done = subprocess.run(words, cwd=folder, env={**os.environ, **lab.variables(layout)}, check=False)
     if done.returncode:
         raise LabError(
@@ -75,7 +75,7 @@ def run(layout: Layout, progress: Progress) -> None:
     lab.up(layout, progress)
     publish_module(layout)
     folder = checkout(layout)
-    progress.say(f"$ cd {folder} && dagger call deploy")
+    progress.say(f"$ cd {folder} && dagger call --progress=logs deploy")
     call(layout, folder, "deploy")
     service = kubectl(layout, "-n", NAMESPACE, "get", "service", SERVICE, "-o", "json")
     address = json.loads(service)["spec"]["clusterIP"]

@@ -205,6 +205,20 @@ def start(sandbox: Sandbox) -> None:
     )
     _publish_dns(layout)
     sandbox.start(
+        "kubelet",
+        [
+            layout.bin / "kubelet",
+            f"--config={folder}/kubelet.json",
+            f"--kubeconfig={kubeconfig_path(layout, 'kubelet')}",
+            f"--hostname-override={NODE}",
+            f"--node-ip={HOST}",
+            f"--root-dir={folder}/kubelet",
+        ],
+        ready=lambda: _ready(sandbox),
+        deadline_s=90,
+    )
+    # Last: it serves nothing before the node exists.
+    sandbox.start(
         "kube-proxy",
         [
             layout.bin / "kube-proxy",
@@ -218,19 +232,6 @@ def start(sandbox: Sandbox) -> None:
         ],
         ready=lambda: listening(HOST, 10249),
         deadline_s=20,
-    )
-    sandbox.start(
-        "kubelet",
-        [
-            layout.bin / "kubelet",
-            f"--config={folder}/kubelet.json",
-            f"--kubeconfig={kubeconfig_path(layout, 'kubelet')}",
-            f"--hostname-override={NODE}",
-            f"--node-ip={HOST}",
-            f"--root-dir={folder}/kubelet",
-        ],
-        ready=lambda: _ready(sandbox),
-        deadline_s=90,
     )
 
 
