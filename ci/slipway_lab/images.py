@@ -148,10 +148,20 @@ def _quoted(text: str) -> str:
     return "'" + text.replace("'", "'\\''") + "'"
 
 
-def make_all(layout: Layout) -> None:
-    """Make every root file system that is missing, two at a time."""
+def make_all(layout: Layout, *, with_programs: bool) -> None:
+    """Make every root file system that is missing, two at a time.
+
+    Args:
+        layout: the lab.
+        with_programs: also those that hold a program of the lab, which has to be built by then.
+    """
+    ours = [image for image in IMAGES if with_programs or not _needs_program(image)]
     with ThreadPoolExecutor(max_workers=2) as pool:
-        list(pool.map(lambda image: make(layout, image), IMAGES))
+        list(pool.map(lambda image: make(layout, image), ours))
+
+
+def _needs_program(image: DebianImage) -> bool:
+    return any(name.startswith("bin/") for name in image.files.values())
 
 
 def _key(layout: Layout) -> str:

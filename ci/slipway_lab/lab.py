@@ -70,9 +70,12 @@ def prepare(layout: Layout, progress: Progress) -> None:
     if absent:
         with progress.step(f"install {len(absent)} Debian packages", expected_s=30):
             checks.install_packages(absent)
+    # Images wait for downloads and disk, the compiler for the processor: together they take less.
+    beside = _Beside(lambda: images.make_all(layout, with_programs=False))
     golang.build_all(layout, progress)
-    with progress.step("make base images", expected_s=1 if images.made(layout) else 90):
-        images.make_all(layout)
+    with progress.step("make base images", expected_s=1 if images.made(layout) else 20):
+        beside.join()
+        images.make_all(layout, with_programs=True)
 
 
 def up(layout: Layout, progress: Progress) -> None:
@@ -82,7 +85,7 @@ def up(layout: Layout, progress: Progress) -> None:
     pki.ensure(layout)
     credentials.ensure(layout)
     sandbox = Sandbox(layout)
-    fresh = sandbox.first is None
+    before = None if sandbox.first is None else _processes(sandbox)
     with progress.step("namespaces and network", expected_s=1):
         sandbox.up()
     with progress.step("registries", expected_s=1):
@@ -105,8 +108,19 @@ def up(layout: Layout, progress: Progress) -> None:
         argocd.watch(layout, (SEED / "root.yaml").read_text())
     with progress.step("Dagger engine", expected_s=5):
         beside.join()
-    what = "up" if fresh else "up already, nothing changed"
-    progress.say(f"The lab is {what} ({time.monotonic() - began:.1f} s).")
+    progress.say(f"The lab is {_news(before, _processes(sandbox))} ({time.monotonic() - began:.1f} s).")
+
+
+def _processes(sandbox: Sandbox) -> dict[str, int]:
+    found = {name: sandbox.daemon(name) for name in DAEMONS}
+    return {name: process.pid for name, process in found.items() if process}
+
+
+def _news(before: dict[str, int] | None, now: dict[str, int]) -> str:
+    if before is None:
+        return "up"
+    anew = [name for name, pid in now.items() if before.get(name) != pid]
+    return f"up; started anew: {', '.join(anew)}" if anew else "up already, nothing changed"
 
 
 class _Beside:

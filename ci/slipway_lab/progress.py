@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from rich.console import Console
+from rich.progress import Progress as Live
+from rich.progress import SpinnerColumn, TextColumn, TimeElapsedColumn
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -17,11 +19,12 @@ BEAT_S = 15.0
 
 
 class Progress:
-    """Prints one line per step: name, elapsed and expected seconds."""
+    """Prints one line per step: name, elapsed and expected seconds. Steps may run side by side."""
 
     def __init__(self, console: Console | None = None) -> None:
         self.console = console or Console(stderr=True, highlight=False, soft_wrap=True)
-        self.times: dict[str, float] = {}
+        self._lock = threading.Lock()
+        self._live: Live | None = None
 
     def say(self, text: str) -> None:
         """Print one line."""
@@ -31,24 +34,44 @@ class Progress:
     def step(self, name: str, *, expected_s: float) -> Iterator[None]:
         """Show `name` while the block runs, then its time; quick steps get one line only."""
         started = time.monotonic()
-        ended = threading.Event()
-        beat = threading.Thread(target=self._beat, args=(name, started, expected_s, ended), daemon=True)
-        if self.console.is_terminal:
-            with self.console.status(f"{name} (usually {expected_s:.0f} s)"):
-                yield
-        else:
-            if expected_s >= BEAT_S:
-                self.say(f"  … {name} (usually {expected_s:.0f} s)")
-            beat.start()
-            try:
-                yield
-            finally:
-                ended.set()
-        seconds = time.monotonic() - started
-        self.times[name] = seconds
-        self.say(f"  ✓ {name} {seconds:.1f} s")
+        with self._clock(name, expected_s) if self.console.is_terminal else self._beats(name, expected_s):
+            yield
+        self.say(f"  ✓ {name} {time.monotonic() - started:.1f} s")
 
-    def _beat(self, name: str, started: float, expected_s: float, ended: threading.Event) -> None:
-        while not ended.wait(BEAT_S):
-            elapsed = time.monotonic() - started
-            self.say(f"  … {name}: {elapsed:.0f} of about {expected_s:.0f} s")
+    @contextmanager
+    def _clock(self, name: str, expected_s: float) -> Iterator[None]:
+        with self._lock:
+            if self._live is None:
+                text = TextColumn("{task.description}")
+                self._live = Live(
+                    SpinnerColumn(), text, TimeElapsedColumn(), console=self.console, transient=True
+                )
+                self._live.start()
+            live = self._live
+            task = live.add_task(f"{name} (usually {expected_s:.0f} s)", total=None)
+        try:
+            yield
+        finally:
+            with self._lock:
+                live.remove_task(task)
+                if not live.tasks:
+                    live.stop()
+                    self._live = None
+
+    @contextmanager
+    def _beats(self, name: str, expected_s: float) -> Iterator[None]:
+        started = time.monotonic()
+        ended = threading.Event()
+
+        def beat() -> None:
+            while not ended.wait(BEAT_S):
+                elapsed = time.monotonic() - started
+                self.say(f"  … {name}: {elapsed:.0f} of about {expected_s:.0f} s")
+
+        if expected_s >= BEAT_S:
+            self.say(f"  … {name} (usually {expected_s:.0f} s)")
+        threading.Thread(target=beat, daemon=True).start()
+        try:
+            yield
+        finally:
+            ended.set()
