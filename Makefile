@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 LAB := PYTHONPATH=ci $(BIN)/python -m slipway_lab
 
-.PHONY: demo test unit lint lock lab-up lab-down lab-reset lab-status clean
+.PHONY: demo test unit lint lock schema lab-up lab-down lab-reset lab-status clean
 
 $(BIN)/.made: pyproject.toml
 	$(PYTHON) -m venv .venv
@@ -29,6 +29,11 @@ test: lint unit lab-up
 lock: $(BIN)/.made
 	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
 	  --no-emit-package dagger-io --custom-compile-command "make lock" --output-file requirements.lock pyproject.toml
+
+# Both are checked in, and a unit test says when they are stale.
+schema: $(BIN)/.made
+	PYTHONPATH=ci $(BIN)/python -m slipway_host.schema > schema/slipway.schema.json
+	PYTHONPATH=ci $(BIN)/python -m slipway_host.reference > docs/configuration.md
 
 lab-up: $(BIN)/.made
 	$(LAB) up

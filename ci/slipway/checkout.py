@@ -3,6 +3,7 @@
 import os
 import re
 from dataclasses import dataclass
+from subprocess import CalledProcessError
 from typing import TYPE_CHECKING
 
 import dagger
@@ -12,7 +13,7 @@ from slipway_host.settings import SHORT_HASH
 from slipway_host.together import together
 
 if TYPE_CHECKING:
-    from slipway_host.config import Config, Service
+    from slipway_host.config import Config
 
 REMOTE_URL = re.compile(r'\[remote "origin"\][^\[]*?\burl\s*=\s*(\S+)')
 CREDENTIALS = re.compile(r"(?<=://)[^/@]*@")
@@ -31,7 +32,8 @@ class Checkout:
         changes: paths that differ from HEAD, empty for a clean folder.
         config: the parsed `slipway.yaml` of `tree`.
         url: address of the remote `origin` without credentials, or "".
-        head: HEAD itself, for its history.
+        source: the folder that was given.
+        repository: the repository in it.
     """
 
     commit: str
@@ -39,7 +41,8 @@ class Checkout:
     changes: tuple[str, ...]
     config: "Config"
     url: str
-    head: dagger.GitRef
+    source: dagger.Directory
+    repository: dagger.GitRepository
 
     @property
     def tag(self) -> str:
@@ -47,25 +50,44 @@ class Checkout:
         short = self.commit[:SHORT_HASH]
         return f"{short}-dirty" if self.changes else short
 
-    def service(self, name: str) -> tuple[str, "Service"]:
-        """Return one service; without a name, the only one there is."""
-        from slipway_host.loader import find_service
-
-        return find_service(self.config, name)
-
     async def ancestors(self) -> frozenset[str]:
         """Return the full hashes of the newest `HISTORY` ancestors of the commit."""
-        import anyio
-
         # Only the history: the files stay where they are.
-        history = self.head.tree(depth=HISTORY).directory(".git")
-        async with anyio.TemporaryDirectory(prefix="slipway-history-") as folder:
-            await history.export(folder)
-            done = await anyio.run_process(
-                ["git", f"--git-dir={folder}", "rev-list", self.commit],
-                env={"PATH": os.environ["PATH"], "GIT_CONFIG_GLOBAL": "/dev/null", "HOME": folder},
-            )
-        return frozenset(done.stdout.decode().split()) - {self.commit}
+        history = self.repository.head().tree(depth=HISTORY).directory(".git")
+        said = await _git(history, "rev-list", self.commit)
+        return frozenset(said.split()) - {self.commit}
+
+    async def changed_since(self, revision: str) -> frozenset[str]:
+        """Return the paths that differ between a revision and the commit, or are not committed.
+
+        Raises:
+            SettingsError: the repository here does not have that revision.
+        """
+        # The whole of it: the revision may be a branch or a tag that HEAD does not contain.
+        history = self.source.directory(".git")
+        try:
+            verify = ("rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
+            since = (await _git(history, *verify)).strip()
+            said = await _git(history, "diff", "--name-only", "--no-renames", "-z", since, self.commit)
+        except (dagger.QueryError, CalledProcessError) as error:
+            raise SettingsError(
+                f"this repository has no revision {revision[:80]!r}",
+                stage="config",
+                next_command="git fetch --unshallow (in GitHub Actions: fetch-depth: 0), or another revision",
+            ) from error
+        return frozenset(filter(None, said.split("\0"))) | set(self.changes)
+
+
+async def _git(git_dir: dagger.Directory, *arguments: str) -> str:
+    import anyio
+
+    async with anyio.TemporaryDirectory(prefix="slipway-history-") as folder:
+        await git_dir.export(folder)
+        done = await anyio.run_process(
+            ["git", "-c", f"safe.directory={folder}", f"--git-dir={folder}", *arguments],
+            env={"PATH": os.environ["PATH"], "GIT_CONFIG_GLOBAL": "/dev/null", "HOME": folder},
+        )
+    return done.stdout.decode()
 
 
 async def open_checkout(source: dagger.Directory, path: str, *, clean: bool, next_command: str) -> Checkout:
@@ -123,7 +145,15 @@ async def open_checkout(source: dagger.Directory, path: str, *, clean: bool, nex
         )
     tree = dirty.after().without_directory(".git") if files else head.tree(discard_git_dir=True)
     config = await _read_config(tree, path, next_command)
-    return Checkout(commit=commit, tree=tree, changes=tuple(files), config=config, url=url, head=head)
+    return Checkout(
+        commit=commit,
+        tree=tree,
+        changes=tuple(files),
+        config=config,
+        url=url,
+        source=source,
+        repository=repository,
+    )
 
 
 async def _read_config(tree: dagger.Directory, path: str, next_command: str) -> "Config":
@@ -135,7 +165,7 @@ async def _read_config(tree: dagger.Directory, path: str, next_command: str) -> 
         raise SettingsError(
             f"the commit has no {path}",
             stage="config",
-            next_command=f"write {path} (the README shows one), commit it, then {next_command}",
+            next_command=f"write {path} (see docs/configuration.md), commit it, then {next_command}",
         ) from error
     try:
         return load_config(text, path=path)

@@ -1,8 +1,10 @@
 """Reads a secret's text at the moment that a stage needs it, and refuses what cannot be one."""
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import dagger
+from dagger import dag
 
 from slipway_host.errors import SettingsError
 
@@ -66,3 +68,30 @@ async def reveal_optional(
     if len(text) < SHORTEST:
         raise SettingsError(f"{name} has fewer than {SHORTEST} characters: that is no secret")
     return SecretStr(text)
+
+
+async def build_secrets(given: list[dagger.Secret] | None, wanted: Mapping[str, str]) -> list[dagger.Secret]:
+    """Return the secrets that a build mounts, each under its id in the Dockerfile.
+
+    Args:
+        given: what the caller has; a secret's name is the last part of its address.
+        wanted: names by id, as in `buildSecrets`.
+
+    Raises:
+        SettingsError: one is not given, or cannot be a secret.
+    """
+    if not wanted:
+        return []
+    by_name = {(await secret.uri()).rpartition("/")[2]: secret for secret in given or []}
+    found = []
+    for mount, name in sorted(wanted.items()):
+        secret = by_name.get(name)
+        text = await reveal_optional(secret, name, multiline=True)
+        if text is None:
+            raise SettingsError(
+                f"build secret {name} is not given",
+                next_command=how_to_give("BUILD_SECRETS", source=f"env://{name}"),
+            )
+        # The engine mounts a secret under its own name, and one that has an address has none.
+        found.append(dag.set_secret(mount, text.get_secret_value()))
+    return found

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import dagger
 from dagger import dag
 
-from slipway_host.errors import ConflictError, TerminalError, quote
-from slipway_host.results import StageResult, Status
+from slipway.credentials import build_secrets
+from slipway_host.errors import ConflictError, SettingsError, TerminalError, quote
 
 if TYPE_CHECKING:
     from slipway.checkout import Checkout
@@ -63,26 +63,29 @@ def recipe(service: "Service", environment: "Environment", *, checkout: "Checkou
     return Recipe(context=service.context, dockerfile=service.dockerfile, arguments=arguments)
 
 
-def build(checkout: "Checkout", how: Recipe) -> dagger.Container:
-    """Return the image; the engine builds it when somebody needs it."""
+async def built(work: "Work") -> dagger.Container:
+    """Return the service's image, built.
+
+    Raises:
+        BuildError: the Dockerfile's own last words.
+        SettingsError: a build secret is not given, or several platforms are asked for.
+    """
+    how, checkout, platforms = work.recipe, work.checkout, work.service.platforms
+    if len(platforms) > 1:
+        raise SettingsError(
+            f"services.{work.name}.platforms: one image for several platforms is not built yet: name one"
+        )
     image = checkout.tree.directory(how.context).docker_build(
         dockerfile=how.dockerfile,
+        platform=dagger.Platform(platforms[0]) if platforms else None,
         build_args=[dagger.BuildArg(name, value) for name, value in sorted(how.arguments.items())],
+        secrets=await build_secrets(work.inputs.build_secrets, work.service.build_secrets),
     )
     labels = {REVISION: checkout.commit, VERSION: checkout.tag, INPUTS: how.inputs}
     if checkout.url:
         labels[SOURCE] = checkout.url
     for name, value in labels.items():
         image = image.with_label(name, value)
-    return image
-
-
-async def built(image: dagger.Container) -> dagger.Container:
-    """Build now.
-
-    Raises:
-        BuildError: the Dockerfile's own last words.
-    """
     try:
         return await image.sync()
     except dagger.ExecError as error:
@@ -120,7 +123,8 @@ async def find_pushed(
     if found.labels.get(INPUTS) != how.inputs:
         raise ConflictError(
             f"{repository}:{checkout.tag} exists with other build arguments; it is not overwritten",
-            next_command="commit the change of slipway.yaml, which gives the image a tag of its own",
+            next_command="commit the change of slipway.yaml, or give the environment a registry of its own "
+            "(environments.<name>.registry) where its build arguments differ",
         )
     return found
 
@@ -134,49 +138,3 @@ def pulled(
         .with_registry_auth(settings.host, settings.username, password)
         .from_(f"{repository}@{digest}")
     )
-
-
-async def publish_all(work: "Work", image: dagger.Container) -> StageResult:
-    """Push an image under its tag, and as `latest` where the environment wants that (R2).
-
-    Raises:
-        ConflictError: the registry has something else under the tag now than what was pushed.
-        TerminalError: the registry refused it.
-    """
-    settings, password = await work.registry(), work.secret("registry_password")
-    digest = await publish(image, work.address, settings, password)
-    there = await work.pushed()
-    if there is None or there.digest != digest:
-        raise ConflictError(
-            f"{work.address} was pushed as {digest} and is {there.digest if there else 'absent'} now",
-            next_command="run the same command: somebody else may have pushed at the same time",
-        )
-    tags = [work.checkout.tag]
-    if work.environment.latest:
-        await publish(image, f"{work.target.repository}:latest", settings, password)
-        tags.append("latest")
-    return StageResult(
-        stage="push",
-        status=Status.SUCCEEDED,
-        summary=f"{work.address}, digest {digest[:19]}…",
-        outputs={"digest": digest, "imageId": there.image_id, "tags": tags},
-    )
-
-
-async def publish(
-    image: dagger.Container, address: str, settings: "RegistrySettings", password: dagger.Secret
-) -> str:
-    """Push an image and return its digest.
-
-    Raises:
-        TerminalError: the registry refused it; its words, without credentials.
-    """
-    account = image.with_registry_auth(settings.host, settings.username, password)
-    try:
-        pushed = await account.publish(address)
-    except dagger.QueryError as error:
-        raise TerminalError(
-            f"{settings.host} did not take {address}: {quote(str(error), limit=300)}",
-            next_command="check that the account may push there, then run the same command",
-        ) from error
-    return pushed.rpartition("@")[2]

@@ -9,7 +9,8 @@ if TYPE_CHECKING:
     import dagger
 
 
-ServiceName = Annotated[str, Doc("Service; may be left out where there is only one")]
+ServiceNames = Annotated[list[str] | None, Doc("Services; without it, all of them")]
+ChangedSince = Annotated[str, Doc("Only services changed since this revision, and those that depend on them")]
 
 
 class Stage:
@@ -17,7 +18,7 @@ class Stage:
 
     if TYPE_CHECKING:
         source: dagger.Directory
-        config: str
+        config_path: str
         environment: str
         registry_username: str
         registry_password: dagger.Secret | None
@@ -26,6 +27,10 @@ class Stage:
         jwt_secret: dagger.Secret | None
         git_username: str
         gh_pat: dagger.Secret | None
+        build_secrets: list[dagger.Secret] | None
+        cosign_key: dagger.Secret | None
+        cosign_password: dagger.Secret | None
+        cosign_public_key: dagger.Secret | None
 
 
 def say(line: str) -> None:

@@ -22,7 +22,7 @@ class Slipway(*discover()):  # type: ignore[misc]  # the bases are the stages th
         DefaultPath("/"),
         Ignore(UNUSED),
     ]
-    config: Annotated[str, Doc("Path of the configuration in the repository")] = "slipway.yaml"
+    config_path: Annotated[str, Doc("Path of the configuration in the repository")] = "slipway.yaml"
     environment: Annotated[str, Doc("Environment: dev, prod or one of the configuration's")] = "dev"
     registry_username: Annotated[str, Doc("Account at the registry")] = ""
     registry_password: Annotated[dagger.Secret | None, Doc("Its password or token")] = None
@@ -36,3 +36,17 @@ class Slipway(*discover()):  # type: ignore[misc]  # the bases are the stages th
     ] = None
     git_username: Annotated[str, Doc("Account at the git server, sent with the token")] = "slipway"
     gh_pat: Annotated[dagger.Secret | None, Doc("Token that may push to the GitOps repository")] = None
+    cosign_key: Annotated[
+        dagger.Secret | None, Doc("cosign's private key, which signs images; without it, nothing is signed")
+    ] = None
+    cosign_password: Annotated[dagger.Secret | None, Doc("Password of that key")] = None
+    cosign_public_key: Annotated[
+        dagger.Secret | None,
+        Doc("Public key that signatures are verified with; without it, cosign-key's own"),
+    ] = None
+    build_secrets: Annotated[
+        list[dagger.Secret] | None,
+        Doc(
+            "Secrets that builds may mount, by the last part of their addresses: env://NPM_TOKEN is NPM_TOKEN"
+        ),
+    ] = None

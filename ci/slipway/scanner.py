@@ -7,67 +7,41 @@ is a broken scanner, and the gate counts findings in the JSON itself (fault 14).
 import datetime as dt
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import dagger
 from dagger import dag
 
-from slipway_host.errors import ScanFindingsError, TerminalError, quote
+from slipway_host.errors import quote
+from slipway_host.findings import Findings, ScannerError, check_ignore_file, read_report
 
 if TYPE_CHECKING:
-    from slipway_host.config import Scan, Scanner
+    from slipway.checkout import Checkout
+    from slipway_host.config import Scanner
 
 CACHE = "/trivy"
 REPORT = "/report.json"
-SEVERITIES = ("UNKNOWN", "LOW", "MEDIUM", "HIGH", "CRITICAL")
-LISTED = 3
-
-
-class ScannerError(TerminalError):
-    """The scanner did not do its work: nothing is known about findings."""
+IGNORE = "/ignore.yaml"
+FORMATS = {"json": "json", "sarif": "sarif", "table": "txt"}
 
 
 @dataclass(frozen=True, kw_only=True)
-class Findings:
-    """What one scan found.
+class Scanned:
+    """A finished scan: what was found, and the container that holds Trivy's own report."""
 
-    Args:
-        what: `source` or `image`.
-        counts: severity → number of findings.
-        worst: the gravest findings, one line each.
-        image_id: digest of the scanned image's config, "" for source.
-    """
+    findings: Findings
+    container: dagger.Container
 
-    what: str
-    counts: dict[str, int]
-    worst: tuple[str, ...]
-    image_id: str
+    def report(self, kind: str) -> dagger.File:
+        """Return the report as `json`, `sarif` or `table`: nothing is scanned twice."""
+        if kind == "json":
+            return self.container.file(REPORT)
+        convert = ["trivy", "convert", "--format", kind, "--output", f"/report.{kind}", REPORT]
+        return self.container.with_exec(convert).file(f"/report.{kind}")
 
-    def at_least(self, severity: str) -> int:
-        """Return the number of findings of this severity or a higher one."""
-        bound = SEVERITIES.index(severity)
-        return sum(n for name, n in self.counts.items() if SEVERITIES.index(name) >= bound)
-
-    @property
-    def summary(self) -> str:
-        """The counts, gravest first."""
-        said = [f"{self.counts[name]} {name}" for name in reversed(SEVERITIES) if self.counts[name]]
-        return ", ".join(said) or "no findings"
-
-    def gate(self, policy: "Scan", *, environment: str) -> None:
-        """Stop where the environment's policy refuses these findings.
-
-        Raises:
-            ScanFindingsError: the gate is `fail` and findings reach its severity.
-        """
-        count = self.at_least(policy.severity)
-        if policy.gate == "fail" and count:
-            worst = "; ".join(self.worst)
-            raise ScanFindingsError(
-                f"{count} finding(s) of {policy.severity} or higher in the {self.what}, which "
-                f"{environment} refuses: {worst}",
-                next_command="update the packages named, then run the same command",
-            )
+    async def table(self) -> str:
+        """Return Trivy's own table."""
+        return await self.report("table").contents()
 
 
 def _trivy(scanner: "Scanner") -> dagger.Container:
@@ -86,21 +60,32 @@ def _database(scanner: "Scanner") -> dagger.Directory:
     )
 
 
-@dataclass(frozen=True, kw_only=True)
-class Scanned:
-    """A finished scan: what was found, and the container that holds Trivy's own report."""
+async def ignore_file(checkout: "Checkout") -> dagger.File | None:
+    """Return the commit's ignore file, None where it has none.
 
-    findings: Findings
-    container: dagger.Container
+    Raises:
+        SettingsError: an entry in it never expires.
+    """
+    path = checkout.config.scanner.ignore_file
+    if not await checkout.tree.exists(path):
+        return None
+    found = checkout.tree.file(path)
+    check_ignore_file(await found.contents(), path=path)
+    return found
 
-    async def table(self) -> str:
-        """Return Trivy's own table, made from the report: nothing is scanned twice."""
-        return await self.container.with_exec(["trivy", "convert", "--format", "table", REPORT]).stdout()
 
-
-async def _scan(scanner: "Scanner", container: dagger.Container, command: list[str], what: str) -> Scanned:
-    flags = ["--cache-dir", CACHE, "--skip-db-update", "--skip-version-check", "--no-progress"]
-    flags += ["--offline-scan", "--format", "json", "--output", REPORT]
+async def _scan(
+    scanner: "Scanner",
+    container: dagger.Container,
+    command: list[str],
+    what: str,
+    ignore: dagger.File | None,
+) -> Scanned:
+    flags = ["--cache-dir", CACHE, "--skip-db-update", "--skip-check-update", "--skip-version-check"]
+    flags += ["--no-progress", "--offline-scan", "--format", "json", "--output", REPORT]
+    if ignore:
+        container = container.with_mounted_file(IGNORE, ignore)
+        flags += ["--ignorefile", IGNORE, "--show-suppressed"]
     done = container.with_mounted_directory(f"{CACHE}/db", _database(scanner)).with_exec(
         ["trivy", *command[:1], *flags, *command[1:]]
     )
@@ -108,21 +93,23 @@ async def _scan(scanner: "Scanner", container: dagger.Container, command: list[s
         text = await done.file(REPORT).contents()
     except dagger.ExecError as error:
         raise ScannerError(
-            f"could not scan the {what}: {quote(error.stderr or error.stdout)}",
+            f"could not scan the {what}: {quote((error.stderr or error.stdout)[-600:])}",
             next_command="run the same command; scanner.image and scanner.database name its sources",
         ) from error
     return Scanned(findings=read_report(json.loads(text), what=what), container=done)
 
 
-async def scan_source(scanner: "Scanner", tree: dagger.Directory) -> Scanned:
-    """Scan source files for known vulnerabilities and for secrets in them."""
-    container = _trivy(scanner).with_mounted_directory("/src", tree)
-    command = ["filesystem", "--scanners", "vuln,secret", "--cache-backend", "memory", "/src"]
-    return await _scan(scanner, container, command, "source")
+async def scan_source(checkout: "Checkout", context: str, ignore: dagger.File | None) -> Scanned:
+    """Scan a folder's files for vulnerabilities, secrets and misconfiguration."""
+    scanner = checkout.config.scanner
+    container = _trivy(scanner).with_mounted_directory("/src", checkout.tree.directory(context))
+    command = ["filesystem", "--scanners", "vuln,secret,misconfig", "--cache-backend", "memory", "/src"]
+    return await _scan(scanner, container, command, "source", ignore)
 
 
-async def scan_image(scanner: "Scanner", image: dagger.Container) -> Scanned:
-    """Scan a built image before it is pushed anywhere."""
+async def scan_image(checkout: "Checkout", image: dagger.Container, ignore: dagger.File | None) -> Scanned:
+    """Scan an image, a built one before it is pushed anywhere."""
+    scanner = checkout.config.scanner
     layers = dag.cache_volume("slipway-trivy-layers")
     container = (
         _trivy(scanner)
@@ -131,31 +118,4 @@ async def scan_image(scanner: "Scanner", image: dagger.Container) -> Scanned:
         .with_mounted_file("/image.tar", image.as_tarball())
     )
     command = ["image", "--scanners", "vuln,secret", "--input", "/image.tar"]
-    return await _scan(scanner, container, command, "image")
-
-
-def read_report(report: dict[str, Any], *, what: str) -> Findings:
-    """Return the findings of a Trivy JSON report (schema version 2).
-
-    Raises:
-        ScannerError: it is no such report.
-    """
-    if report.get("SchemaVersion") != 2:  # noqa: PLR2004 - the only one there is
-        raise ScannerError(f"the {what}'s report has no schema version 2")
-    counts = dict.fromkeys(SEVERITIES, 0)
-    lines: list[tuple[int, str]] = []
-    for result in report.get("Results") or []:
-        for finding in result.get("Vulnerabilities") or []:
-            severity = finding.get("Severity", "UNKNOWN")
-            counts[severity] += 1
-            fixed = finding.get("FixedVersion") or "no version yet"
-            line = f"{finding['VulnerabilityID']} in {finding['PkgName']} (fixed: {fixed})"
-            lines.append((-SEVERITIES.index(severity), line))
-        for finding in result.get("Secrets") or []:
-            severity = finding.get("Severity", "UNKNOWN")
-            counts[severity] += 1
-            where = f"{result.get('Target', '')}:{finding.get('StartLine', 0)}"
-            lines.append((-SEVERITIES.index(severity), f"{finding['RuleID']} in {where}"))
-    image_id = (report.get("Metadata") or {}).get("ImageID", "")
-    worst = tuple(quote(line, limit=120) for _, line in sorted(lines)[:LISTED])
-    return Findings(what=what, counts=counts, worst=worst, image_id=image_id)
+    return await _scan(scanner, container, command, "image", ignore)

@@ -16,6 +16,7 @@ from slipway_host.errors import NotFoundError, SettingsError
 if TYPE_CHECKING:
     from slipway_host.config import Environment, Service
     from slipway_host.delivery import Delivery
+    from slipway_host.kube import KubeClient
     from slipway_host.registry import RemoteImage
     from slipway_host.settings import GitSettings, PostgresSettings, RegistrySettings, Target
 
@@ -62,7 +63,12 @@ class Work:
             raise SettingsError(
                 "REGISTRY_USERNAME is not given", next_command=how_to_give("REGISTRY_USERNAME")
             )
-        return targets.registry_settings(self.checkout.config, username=username, password=password)
+        return targets.registry_settings(
+            self.checkout.config,
+            environment=self.target.environment,
+            username=username,
+            password=password,
+        )
 
     async def git(self) -> "GitSettings":
         """Return the GitOps repository and the account that writes to it."""
@@ -100,6 +106,14 @@ class Work:
                 host=settings.host,
             )
 
+    async def tagged(self, tag: str) -> "RemoteImage | None":
+        """Return what the registry has under another tag of the service."""
+        from slipway_host.registry import RegistryClient
+
+        settings = await self.registry()
+        async with RegistryClient(settings) as client:
+            return await client.find(self.target.repository.removeprefix(f"{settings.host}/"), tag)
+
     async def digest(self) -> str:
         """Return the digest of the pushed image.
 
@@ -117,44 +131,60 @@ class Work:
         assert found is not None  # noqa: S101 - reveal() has raised otherwise
         return found
 
-    @asynccontextmanager
-    async def delivery(self, run_id: str) -> "AsyncIterator[Delivery]":
-        """Give the stages after the push, with a connection to the cluster."""
+    def delivery(self, kube: "KubeClient", run_id: str) -> "Delivery":
+        """Return the stages after the push."""
         from slipway_host.delivery import Delivery
-        from slipway_host.kube import KubeClient
 
-        kubeconfig = await reveal(self.inputs.kube_config, "KUBE_CONFIG", multiline=True)
-        async with await KubeClient.connect(kubeconfig) as kube:
-            yield Delivery(target=self.target, kube=kube, run_id=run_id, report=say)
+        return Delivery(target=self.target, kube=kube, run_id=run_id, report=say)
 
 
-async def open_work(inputs: Stage, service: str, *, clean: bool, command: str) -> Work:
-    """Read the commit, its configuration and the environment.
+@asynccontextmanager
+async def cluster(inputs: Stage) -> "AsyncIterator[KubeClient]":
+    """Give the connection to the cluster that all services share."""
+    from slipway_host.kube import KubeClient
+
+    kubeconfig = await reveal(inputs.kube_config, "KUBE_CONFIG", multiline=True)
+    async with await KubeClient.connect(kubeconfig) as kube:
+        yield kube
+
+
+async def open_works(
+    inputs: Stage, services: list[str] | None, changed_since: str, *, clean: bool, command: str
+) -> tuple[Checkout, list[Work]]:
+    """Read the commit and its configuration, and return the services that the call is about.
 
     Args:
         inputs: the module's object.
-        service: the service's key; may be empty where there is only one.
+        services: keys; None or nothing for all.
+        changed_since: a revision, or nothing.
         clean: refuse uncommitted changes.
         command: what the user typed, for errors.
     """
-    from slipway_host import targets
+    from slipway_host import selection, targets
 
-    checkout = await open_checkout(inputs.source, inputs.config, clean=clean, next_command=command)
-    name, found = checkout.service(service)
-    environment = checkout.config.environment(inputs.environment)
+    checkout = await open_checkout(inputs.source, inputs.config_path, clean=clean, next_command=command)
+    config = checkout.config
+    config.environment(inputs.environment)
+    names = selection.select(config, services or [])
+    if changed_since:
+        paths = await checkout.changed_since(changed_since)
+        names = selection.changed(config, names, paths, config_path=inputs.config_path)
     jwt = await reveal_optional(inputs.jwt_secret, "JWT_SECRET")
-    target = targets.target_of(
-        checkout.config,
-        name,
-        environment=inputs.environment,
-        commit=checkout.commit,
-        jwt_secret=jwt,
-    )
-    return Work(
-        inputs=inputs,
-        checkout=checkout,
-        name=name,
-        service=found,
-        environment=environment,
-        target=target,
-    )
+    works = [
+        Work(
+            inputs=inputs,
+            checkout=checkout,
+            name=name,
+            service=config.services[name],
+            environment=config.environment(inputs.environment, name),
+            target=targets.target_of(
+                config,
+                name,
+                environment=inputs.environment,
+                commit=checkout.commit,
+                jwt_secret=jwt,
+            ),
+        )
+        for name in names
+    ]
+    return checkout, works

@@ -32,6 +32,8 @@ from slipway_host.together import together
 from slipway_host.workload import read_workload
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from pydantic import SecretStr
 
     from slipway_host.kube import KubeClient
@@ -39,6 +41,35 @@ if TYPE_CHECKING:
     from slipway_host.settings import GitSettings, PostgresSettings, RegistrySettings, Target
 
 MANAGED_NAMESPACE = {"app.kubernetes.io/part-of": "slipway"}
+
+
+async def commit(
+    settings: GitSettings,
+    changes: Sequence[ImageChange],
+    *,
+    run_id: str,
+    report: Report,
+    deadlines: Deadlines | None = None,
+) -> dict[str, StageResult]:
+    """Write all images as one commit on the branch, and return each application's result.
+
+    Raises:
+        DeliveryError: of `gitops.commit_images`; then nothing of it landed.
+    """
+    deadline_s = (deadlines or Deadlines()).git_s
+    done = await gitops.commit_images(settings, changes, run_id=run_id, report=report, deadline_s=deadline_s)
+    outputs = {"commit": done.commit, "branch": done.branch, "attempts": done.attempts}
+    results = {}
+    for change in changes:
+        acted = change.app in done.changed
+        what = f"commit {done.commit[:8]}" if acted else f"{change.path} has it since before"
+        results[change.app] = StageResult(
+            stage="gitops",
+            status=Status.SUCCEEDED if acted else Status.SKIPPED,
+            summary=f"tag {change.tag} on {done.branch}: {what}",
+            outputs=outputs,
+        )
+    return results
 
 
 @dataclass(kw_only=True)
@@ -149,17 +180,10 @@ class Delivery:
             deadline_s=self.deadlines.database_s,
         )
 
-    async def gitops(
-        self,
-        settings: GitSettings,
-        *,
-        digest: str,
-        source_url: str,
-        ancestors: frozenset[str] | None,
-    ) -> StageResult:
-        """Write the image's tag to the values file, as one commit on the branch."""
+    def change(self, *, digest: str, source_url: str, ancestors: frozenset[str] | None) -> ImageChange:
+        """Return what the GitOps repository has to say of this service."""
         target = self.target
-        change = ImageChange(
+        return ImageChange(
             app=target.app,
             path=target.values,
             tag=target.tag,
@@ -168,21 +192,6 @@ class Delivery:
             source_commit=target.commit,
             source_url=source_url or None,
             ancestors=ancestors,
-        )
-        done = await gitops.commit_images(
-            settings,
-            [change],
-            run_id=self.run_id,
-            report=self.report,
-            deadline_s=self.deadlines.git_s,
-        )
-        acted = done.status is Status.SUCCEEDED
-        what = f"commit {done.commit[:8]}" if acted else f"{target.values} has it since before"
-        return StageResult(
-            stage="gitops",
-            status=done.status,
-            summary=f"tag {target.tag} on {done.branch}: {what}",
-            outputs={"commit": done.commit, "branch": done.branch, "attempts": done.attempts},
         )
 
     async def sync(self, settings: GitSettings, commit: str) -> StageResult:

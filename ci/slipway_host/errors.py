@@ -7,10 +7,11 @@ adds those on the way up (`at`).
 
 from __future__ import annotations
 
+import difflib
 from typing import TYPE_CHECKING, Self
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
 QUOTE_LIMIT = 600
 
@@ -24,6 +25,12 @@ def quote(text: str, *, limit: int = QUOTE_LIMIT) -> str:
     printable = "".join(c if c.isprintable() else " " for c in text)
     line = " ".join(printable.split()).replace("::", ": :")
     return line if len(line) <= limit else line[: limit - 1] + "…"
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Return `, did you mean "…"?` for a mistyped name, or "" where nothing known is like it."""
+    found = difflib.get_close_matches(name[:QUOTE_LIMIT], list(known), n=1)
+    return f', did you mean "{found[0]}"?' if found else ""
 
 
 class DeliveryError(Exception):
@@ -60,7 +67,8 @@ class DeliveryError(Exception):
     def __str__(self) -> str:
         head = f"{self.stage}: {self.cause}" if self.stage else self.cause
         landed = "; ".join(self.landed) or "nothing"
-        line = f"{head.rstrip('.')}. Landed: {landed}."
+        end = "" if head.endswith("?") else "."
+        line = f"{head.rstrip('.')}{end} Landed: {landed}."
         return f"{line} Next: {self.next_command}" if self.next_command else line
 
 

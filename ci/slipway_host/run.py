@@ -1,9 +1,8 @@
-"""One run of the pipeline: its stages' results and times, what has landed, and the receipt."""
+"""One service's way through the stages: results, times, what has landed, and its part of the receipt."""
 
 from __future__ import annotations
 
 import datetime as dt
-import json
 import secrets
 import time
 from dataclasses import dataclass, field
@@ -17,15 +16,15 @@ if TYPE_CHECKING:
 
     from slipway_host.progress import Report
 
-RECEIPT_VERSION = 1
 ORDER = (
-    "config",
     "preflight",
     "test",
     "scan-source",
     "build",
     "scan-image",
     "push",
+    "sign",
+    "verify",
     "secrets",
     "database",
     "gitops",
@@ -35,7 +34,7 @@ ORDER = (
     "proof",
 )
 """The chain as people think of it; what runs side by side ends in any order."""
-EFFECTS = frozenset({"push", "secrets", "database", "gitops", "sync"})
+EFFECTS = frozenset({"push", "sign", "secrets", "database", "gitops", "sync"})
 """Stages that change something outside the run: what an error message lists as landed."""
 
 
@@ -47,10 +46,33 @@ def new_run_id() -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class Timed:
-    """A stage's result with the seconds that it took."""
+    """How a stage ended, a failed one with its error, and the seconds that it took."""
 
-    result: StageResult
+    stage: str
+    outcome: StageResult | DeliveryError
     seconds: float
+
+    @property
+    def status(self) -> str:
+        """The result's status, or Failed."""
+        return "Failed" if isinstance(self.outcome, DeliveryError) else str(self.outcome.status)
+
+    @property
+    def summary(self) -> str:
+        """The result's line, or the error's cause."""
+        return self.outcome.cause if isinstance(self.outcome, DeliveryError) else self.outcome.summary
+
+    def document(self) -> dict[str, Any]:
+        """Return the stage as JSON values."""
+        found: dict[str, Any] = {
+            "stage": self.stage,
+            "status": self.status,
+            "seconds": round(self.seconds, 2),
+            "summary": self.summary,
+        }
+        if isinstance(self.outcome, StageResult) and self.outcome.outputs:
+            found["outputs"] = self.outcome.outputs
+        return found
 
 
 @dataclass(kw_only=True)
@@ -66,85 +88,60 @@ class Run:
     service: str
     report: Report
     next_command: str
-    run_id: str = field(default_factory=new_run_id)
     timed: list[Timed] = field(default_factory=list)
-    _began: float = field(default_factory=time.monotonic)
+    error: DeliveryError | None = None
 
     async def stage(self, name: str, call: Callable[[], Awaitable[StageResult]]) -> StageResult:
         """Run one stage; an expected failure leaves with stage, what landed and the next command."""
         began = time.monotonic()
-        self.report(f"{self.service} {name}: started".strip())
+        self.report(f"{self.service} {name}: started")
         try:
             result = await call()
         except DeliveryError as error:
-            raise error.at(name, landed=self.landed, next_command=self.next_command) from error
-        seconds = time.monotonic() - began
-        self.timed.append(Timed(result=result, seconds=seconds))
-        self.report(f"{self.service} {name}: {result.status} in {seconds:.1f} s, {result.summary}")
+            self.record(name, error, time.monotonic() - began)
+            raise
+        self.record(name, result, time.monotonic() - began)
         return result
+
+    def record(self, name: str, outcome: StageResult | DeliveryError, seconds: float) -> None:
+        """Note how a stage ended."""
+        if isinstance(outcome, DeliveryError):
+            outcome.at(name, landed=self.landed, next_command=self.next_command)
+        timed = Timed(stage=name, outcome=outcome, seconds=seconds)
+        self.timed.append(timed)
+        self.report(f"{self.service} {name}: {timed.status} in {seconds:.1f} s, {timed.summary}")
+
+    @property
+    def results(self) -> dict[str, StageResult]:
+        """The stages that did not fail, by name."""
+        return {t.stage: t.outcome for t in self.timed if isinstance(t.outcome, StageResult)}
 
     @property
     def landed(self) -> tuple[str, ...]:
         """What this run changed, or found in place already, outside itself."""
-        return tuple(
-            f"{timed.result.stage} ({timed.result.summary})"
-            for timed in self.timed
-            if timed.result.stage in EFFECTS
-        )
+        found = self.results.items()
+        return tuple(f"{name} ({result.summary})" for name, result in found if name in EFFECTS)
 
     @property
     def changed(self) -> bool:
         """Whether any stage with effects acted."""
-        return any(
-            timed.result.stage in EFFECTS and timed.result.status is Status.SUCCEEDED for timed in self.timed
-        )
+        found = self.results.items()
+        return any(name in EFFECTS and result.status is Status.SUCCEEDED for name, result in found)
 
-    def receipt(self, **facts: Any) -> dict[str, Any]:
-        """Return the run as JSON values: facts first, then each stage."""
-        stages = [
-            {
-                "stage": timed.result.stage,
-                "status": str(timed.result.status),
-                "seconds": round(timed.seconds, 2),
-                "summary": timed.result.summary,
-                **({"outputs": timed.result.outputs} if timed.result.outputs else {}),
-            }
-            for timed in sorted(self.timed, key=lambda timed: ORDER.index(timed.result.stage))
-        ]
+    @property
+    def status(self) -> str:
+        """Failed, Deployed or Unchanged."""
+        if self.error:
+            return "Failed"
+        return "Deployed" if self.changed else "Unchanged"
+
+    def document(self, **facts: Any) -> dict[str, Any]:
+        """Return the service's part of the receipt as JSON values: facts first, then each stage."""
+        ordered = sorted(self.timed, key=lambda timed: ORDER.index(timed.stage))
         return {
-            "receiptVersion": RECEIPT_VERSION,
-            "run": self.run_id,
             "service": self.service,
+            "status": self.status,
             **facts,
-            "changed": self.changed,
-            "seconds": round(time.monotonic() - self._began, 2),
-            "stages": stages,
+            **({"error": str(self.error)} if self.error else {}),
+            "stages": [timed.document() for timed in ordered],
         }
-
-
-def summary(receipt: dict[str, Any]) -> str:
-    """Return a receipt as a table for people, with one sentence below it."""
-    rows = [
-        (row["stage"], row["status"], f"{row['seconds']:.1f} s", row["summary"]) for row in receipt["stages"]
-    ]
-    widths = [max(len(row[column]) for row in rows) for column in range(3)]
-    lines = [
-        f"  {stage:<{widths[0]}}  {status:<{widths[1]}}  {seconds:>{widths[2]}}  {text}"
-        for stage, status, seconds, text in rows
-    ]
-    return "\n".join([*lines, "", conclusion(receipt)])
-
-
-def conclusion(receipt: dict[str, Any]) -> str:
-    """Return what a run came to, in one sentence."""
-    what = f"{receipt['app']} {receipt['tag']}"
-    where = f"in {receipt['environment']}, namespace {receipt['namespace']}"
-    proven = f"{receipt['readyPods']} ready pod(s) run {receipt['digest'][:19]}…"
-    if not receipt["changed"]:
-        return f"Nothing to do: {what} runs already {where}; {proven}"
-    return f"Deployed {what} {where} in {receipt['seconds']:.1f} s; {proven}"
-
-
-def to_json(receipt: dict[str, Any]) -> str:
-    """Return a receipt as one JSON document, keys in the order in which things happened."""
-    return json.dumps(receipt, indent=2, ensure_ascii=False)

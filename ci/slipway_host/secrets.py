@@ -135,6 +135,9 @@ class _AppSecret:
         self._show = show(target.namespace, self._name)
 
     async def once(self) -> tuple[StageResult, SecretStr | None]:
+        if not self._wanted():
+            # Nothing to keep: an empty Secret would only raise questions.
+            return StageResult(stage=STAGE, status=Status.SKIPPED, summary="no Secret is configured"), None
         found = await self._kube.find(f"{self._collection}/{self._name}")
         values = decoded(found) if found else {}
         self._check_present(values)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from slipway_host.config import RESERVED_NAMESPACES, RESERVED_ROLES, SQL_NAME
 from slipway_host.errors import SettingsError
+from slipway_host.names import RESERVED_NAMESPACES, RESERVED_ROLES, SQL_NAME
 from slipway_host.settings import (
     DatabaseSettings,
     GitSettings,
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 JWT_KEY = "JWT_SECRET"
 
 
-def registry_host(config: Config) -> str:
-    """Return `name[:port]` of the registry."""
-    return config.registry.partition("/")[0]
+def registry_of(config: Config, environment: str) -> str:
+    """Return registry and namespace of an environment's images."""
+    return config.environment(environment).registry or config.registry
 
 
 def target_of(
@@ -43,7 +43,7 @@ def target_of(
     Raises:
         SettingsError: a default name cannot be used; the message says which key to write.
     """
-    service, place = config.services[name], config.environment(environment)
+    service, place = config.services[name], config.environment(environment, name)
     app = service.app or name
     namespace = place.namespace or service.namespace or config.namespace or app
     if namespace in RESERVED_NAMESPACES:
@@ -56,7 +56,7 @@ def target_of(
         app=app,
         environment=environment,
         commit=commit,
-        repository=f"{config.registry}/{name}",
+        repository=f"{registry_of(config, environment)}/{name}",
         namespace=namespace,
         values=config.gitops.values.replace("{app}", app),
         argocd_namespace=config.argocd.namespace,
@@ -86,9 +86,12 @@ def _database(database: Database, app: str) -> DatabaseSettings:
     return DatabaseSettings(name=name, role=database.role or name)
 
 
-def registry_settings(config: Config, *, username: str, password: SecretStr) -> RegistrySettings:
-    """Return the account at the configured registry."""
-    return RegistrySettings(host=registry_host(config), username=username, password=password)
+def registry_settings(
+    config: Config, *, environment: str, username: str, password: SecretStr
+) -> RegistrySettings:
+    """Return the account at the environment's registry."""
+    host = registry_of(config, environment).partition("/")[0]
+    return RegistrySettings(host=host, username=username, password=password)
 
 
 def git_settings(config: Config, *, environment: str, username: str, token: SecretStr | None) -> GitSettings:

@@ -15,16 +15,24 @@ if TYPE_CHECKING:
 REGISTRY_USER = "mosuon-ci"
 GIT_WRITER = "slipway-bot"
 GIT_READER = "argocd"
-ACCOUNTS = ("registry", "git-writer", "git-reader", "postgres", "jwt")
+ACCOUNTS = ("registry", "git-writer", "git-reader", "postgres", "jwt", "cosign-password")
 
 
 def ensure(layout: Layout) -> None:
-    """Make a random password for each account that has none."""
+    """Make a random password for each account that has none, and the key pair that signs images."""
     for account in ACCOUNTS:
         path = layout.credentials / account
         if not path.exists():
             path.touch(mode=0o600)
             path.write_text(secrets.token_urlsafe(24))
+    if not (layout.credentials / "cosign.pub").exists():
+        signing_key(layout, layout.credentials, read(layout, "cosign-password"))
+
+
+def signing_key(layout: Layout, folder: Path, password: str) -> None:
+    """Write a new pair of keys, `cosign.key` (encrypted with the password) and `cosign.pub`."""
+    (folder / "cosign.key").unlink(missing_ok=True)
+    command.run([layout.bin / "cosign", "generate-key-pair"], cwd=folder, env={"COSIGN_PASSWORD": password})
 
 
 def read(layout: Layout, account: str) -> str:

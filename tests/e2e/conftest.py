@@ -3,11 +3,13 @@
 import secrets
 import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from slipway_lab import argocd, command, demo, gitserver, lab
+from slipway_lab import argocd, command, credentials, demo, gitserver, lab
 from slipway_lab.kubernetes import kubectl
 from slipway_lab.layout import Layout
 from support.app import App
@@ -20,53 +22,115 @@ def module(layout: Layout) -> str:
     return demo.MODULE
 
 
-def _change_gitops(layout: Layout, scratch: Path, name: str, *, remove: bool) -> None:
-    """Add or remove an application's folder, as its team would: by a commit on main."""
-    bare = gitserver.repository(layout, argocd.GITOPS)
-    work = scratch / "gitops"
-    shutil.rmtree(work, ignore_errors=True)
-    command.run(["git", "clone", "--quiet", bare, work])
-    folder = work / "apps" / name
-    if remove:
-        shutil.rmtree(folder)
-    else:
-        shutil.copytree(lab.SEED / "apps" / demo.SERVICE, folder)
-        for file in folder.iterdir():
-            text = file.read_text().replace("game-stats-api", name)
-            file.write_text(text.replace("namespace: game-stats", f"namespace: {name}"))
-    git: list[str | Path] = ["git", "-C", work, "-c", "user.name=t", "-c", "user.email=t@t.invalid"]
-    command.run([*git, "add", "--all"])
-    command.run([*git, "commit", "--quiet", "--message", f"{'Remove' if remove else 'Add'} {name}"])
-    command.run([*git, "push", "--quiet", "origin", "HEAD:main"])
+@dataclass(frozen=True)
+class World:
+    """Applications of a test file's own, made from the examples by renaming.
+
+    Args:
+        layout: the lab.
+        scratch: folder for work trees.
+        namespace: of the applications.
+        renamed: application in the examples → its name here.
+        texts: what else is replaced in every file of the GitOps folders and in `slipway.yaml`.
+    """
+
+    layout: Layout
+    scratch: Path
+    namespace: str
+    renamed: dict[str, str]
+    texts: dict[str, str]
+
+    def text(self, found: str) -> str:
+        for old, new in {**self.renamed, **self.texts}.items():
+            found = found.replace(old, new)
+        return found
+
+    def checkout(self, example: Path, name: str) -> Path:
+        """Return a service repository made from an example."""
+        source = self.scratch / "source"
+        shutil.copytree(example, source)
+        config = source / "slipway.yaml"
+        config.write_text(self.text(config.read_text()))
+        return demo.checkout(self.layout, source, name=name)
+
+    def up(self) -> None:
+        """Add the applications' folders to the GitOps repository, and the Applications to Argo CD."""
+        work = self._clone()
+        for old, new in self.renamed.items():
+            folder = work / "apps" / new
+            shutil.copytree(lab.SEED / "apps" / old, folder)
+            for file in folder.iterdir():
+                file.write_text(self.text(file.read_text()))
+            application = (folder / "app.yaml").read_text()
+            kubectl(self.layout, "apply", "--server-side", "-f", "-", stdin=application)
+        self._push(work, "Add")
+
+    def down(self) -> None:
+        """Remove all of it again."""
+        work = self._clone()
+        for name in self.renamed.values():
+            shutil.rmtree(work / "apps" / name)
+        self._push(work, "Remove")
+        applications = ("application", *self.renamed.values())
+        kubectl(self.layout, "-n", "argocd", "delete", *applications, "--timeout=90s")
+        kubectl(self.layout, "delete", "namespace", self.namespace, "--ignore-not-found", "--wait=false")
+        drop = "".join(
+            f"DROP DATABASE IF EXISTS {name} WITH (FORCE);\nDROP ROLE IF EXISTS {name};\n"
+            for name in (new.replace("-", "_") for new in self.renamed.values())
+        )
+        psql = ["psql", "-q", "-U", "postgres", "-v", "ON_ERROR_STOP=1"]
+        password = 'read -r PGPASSWORD; export PGPASSWORD; exec "$@"'
+        kubectl(
+            self.layout,
+            *("-n", "infra", "exec", "-i", "postgresql-0", "--", "sh", "-c", password, "sh", *psql),
+            stdin=credentials.read(self.layout, "postgres") + "\n" + drop,
+        )
+
+    def _clone(self) -> Path:
+        work = self.scratch / "gitops"
+        shutil.rmtree(work, ignore_errors=True)
+        bare = gitserver.repository(self.layout, argocd.GITOPS)
+        command.run(["git", "clone", "--quiet", bare, work])
+        return work
+
+    def _push(self, work: Path, verb: str) -> None:
+        git: list[str | Path] = ["git", "-C", work, "-c", "user.name=t", "-c", "user.email=t@t.invalid"]
+        command.run([*git, "add", "--all"])
+        message = f"{verb} {', '.join(self.renamed.values())}"
+        command.run([*git, "commit", "--quiet", "--message", message])
+        command.run([*git, "push", "--quiet", "origin", "HEAD:main"])
+
+
+@contextmanager
+def _world(layout: Layout, scratch: Path, name: str, renamed: dict[str, str]) -> Iterator[World]:
+    texts = {"namespace: game-stats\n": f"namespace: {name}\n", "game_stats_api": f"{name}_api"}
+    world = World(layout, scratch, name, renamed, texts)
+    world.up()
+    try:
+        yield world
+    finally:
+        world.down()
 
 
 @pytest.fixture(scope="module")
 def app(layout: Layout, module: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
     """One application for the tests of a file, which run in their order as one journey."""
     name = f"j{secrets.token_hex(4)}"
-    scratch = tmp_path_factory.mktemp(name)
-    source = scratch / "source"
-    shutil.copytree(demo.EXAMPLE, source)
-    config = source / "slipway.yaml"
-    text = config.read_text().replace("game-stats-api", name)
-    config.write_text(text.replace("namespace: game-stats", f"namespace: {name}"))
-    assert module in (source / "dagger.json").read_text()
-    folder = demo.checkout(layout, source, name=name)
-    _change_gitops(layout, scratch, name, remove=False)
-    application = (lab.SEED / "apps" / demo.SERVICE / "app.yaml").read_text()
-    application = application.replace("game-stats-api", name)
-    application = application.replace("namespace: game-stats", f"namespace: {name}")
-    kubectl(layout, "apply", "--server-side", "-f", "-", stdin=application)
-    yield App(name, layout, folder)
-    _change_gitops(layout, scratch, name, remove=True)
-    kubectl(layout, "-n", "argocd", "delete", "application", name, "--timeout=60s")
-    kubectl(layout, "delete", "namespace", name, "--ignore-not-found", "--wait=false")
-    drop = f"DROP DATABASE IF EXISTS {name} WITH (FORCE); DROP ROLE IF EXISTS {name}"
-    psql = ["psql", "-U", "postgres", "-v", "ON_ERROR_STOP=1"]
-    password = 'read -r PGPASSWORD; export PGPASSWORD; exec "$@"'
-    kubectl(
-        layout,
-        *("-n", "infra", "exec", "-i", "postgresql-0", "--", "sh", "-c", password, "sh", *psql),
-        stdin=(layout.credentials / "postgres").read_text() + "\n" + drop.replace(";", ";\n") + ";\n",
-    )
-    shutil.rmtree(folder)
+    assert module in (demo.EXAMPLE / "dagger.json").read_text()
+    with _world(layout, tmp_path_factory.mktemp(name), name, {demo.SERVICE: name}) as world:
+        folder = world.checkout(demo.EXAMPLE, name)
+        yield App(name, layout, folder)
+        shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="module")
+def shop(layout: Layout, module: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
+    """A monorepo of three services, `<name>-api`, `<name>-ui` and `<name>-worker` in namespace `<name>`."""
+    name = f"m{secrets.token_hex(4)}"
+    monorepo = demo.EXAMPLE.parent
+    assert module in (monorepo / "dagger.json").read_text()
+    renamed = {f"game-stats-{part}": f"{name}-{part}" for part in ("api", "ui", "worker")}
+    with _world(layout, tmp_path_factory.mktemp(name), name, renamed) as world:
+        folder = world.checkout(monorepo, name)
+        yield App(name, layout, folder)
+        shutil.rmtree(folder)

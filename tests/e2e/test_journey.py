@@ -15,7 +15,7 @@ from slipway_lab.sandbox import Sandbox
 from support.app import App
 
 STAGES = (
-    "config preflight test scan-source build scan-image push secrets database"
+    "preflight test scan-source build scan-image push sign verify secrets database"
     " gitops sync rollout health proof"
 )
 
@@ -66,12 +66,13 @@ def asking(app: App) -> Iterator[Asked]:
 
 def test_first_deploy_is_proven(app: App) -> None:
     receipt = app.deploy()
+    service = receipt["services"][0]
 
-    assert [stage["stage"] for stage in receipt["stages"]] == STAGES.split()
+    assert [stage["stage"] for stage in service["stages"]] == STAGES.split()
     assert receipt["changed"] is True
     assert receipt["gitopsCommit"] == app.gitops_head()
-    assert receipt["readyPods"] == 2
-    assert {pod["image_id"].partition("@")[2] for pod in receipt["pods"]} == {receipt["digest"]}
+    assert len(service["pods"]) == 2
+    assert {pod["image_id"].partition("@")[2] for pod in service["pods"]} == {service["digest"]}
     with asking(app) as asked:
         pass
     assert asked.failures == []
@@ -90,7 +91,8 @@ def test_second_deploy_changes_nothing(app: App) -> None:
     receipt = app.deploy()
 
     assert receipt["changed"] is False
-    acted = {stage["stage"] for stage in receipt["stages"] if stage["status"] == "Succeeded"}
+    stages = receipt["services"][0]["stages"]
+    acted = {stage["stage"] for stage in stages if stage["status"] == "Succeeded"}
     assert acted.isdisjoint({"build", "push", "secrets", "database", "gitops", "sync", "rollout"})
     assert state() == before
 
@@ -102,8 +104,8 @@ def test_every_call_acts_and_is_not_answered_from_a_cache(app: App) -> None:
 
     first, second = app.call("secrets"), app.call("secrets")
 
-    assert first.out.startswith("Succeeded: ")
-    assert second.out.startswith("Skipped: ")
+    assert first.out.startswith(f"{app.name}: Succeeded: ")
+    assert second.out.startswith(f"{app.name}: Skipped: ")
     assert app.get("secret", name)["metadata"]["uid"] != before
 
 
@@ -134,10 +136,10 @@ def test_status_names_the_running_image(app: App) -> None:
 
 
 def test_stages_run_alone(app: App) -> None:
-    for stage in ("test", "scan", "push", "database", "gitops", "sync"):
+    for stage in ("test", "scan", "build", "push", "database", "gitops", "sync"):
         said = app.call(stage)
         assert said.code == 0, said.error
-    built = app.call("build", "user")
+    built = app.call("image", "user")
     assert built.out.strip() == "65532:65532"
 
 

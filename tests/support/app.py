@@ -107,9 +107,9 @@ class App:
         found: dict[str, Any] = json.loads(self.kubectl("get", kind, name, "-o", "json"))
         return found
 
-    def gitops_head(self) -> str:
-        """Return the newest commit of the GitOps repository that touched this application."""
-        return self._gitops("log", "-1", "--format=%H", "main", "--", f"apps/{self.name}").strip()
+    def gitops_head(self, name: str = "") -> str:
+        """Return the newest commit of the GitOps repository that touched an application, this one first."""
+        return self._gitops("log", "-1", "--format=%H", "main", "--", f"apps/{name or self.name}").strip()
 
     def gitops_file(self, path: str) -> str:
         """Return a file of the GitOps repository's main."""

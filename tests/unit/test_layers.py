@@ -17,7 +17,18 @@ PACKAGES = {"slipway", "slipway_host", "slipway_lab"}
 
 # From the bottom. A module imports from its own layer and from those below it.
 LAYERS = {
-    "basics": {"config", "errors", "progress", "results", "settings", "together"},
+    "basics": {
+        "config",
+        "document",
+        "environments",
+        "errors",
+        "names",
+        "progress",
+        "results",
+        "services",
+        "settings",
+        "together",
+    },
     "clients": {
         "git",
         "git_address",
@@ -37,6 +48,8 @@ LAYERS = {
         "argocd",
         "creation",
         "database",
+        "effective",
+        "findings",
         "gitops",
         "health",
         "image_change",
@@ -46,9 +59,13 @@ LAYERS = {
         "proof",
         "pull_secret",
         "rollout",
+        "receipt",
+        "reference",
         "run",
+        "schema",
         "secret_data",
         "secrets",
+        "selection",
         "targets",
         "values",
         "waiting",

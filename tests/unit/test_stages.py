@@ -19,8 +19,21 @@ def functions(stage: type) -> dict[str, object]:
 
 def test_functions_are_the_stages_of_the_chain_and_the_chain() -> None:
     names = {name for stage in discover() for name in functions(stage)}
-    chain = {"test", "scan", "build", "push", "database", "secrets", "gitops", "sync"}
-    assert names == chain | {"status", "deploy"}
+    chain = {
+        "test",
+        "scan",
+        "build",
+        "push",
+        "sbom",
+        "sign",
+        "verify",
+        "database",
+        "secrets",
+        "gitops",
+        "sync",
+    }
+    others = {"config", "image", "test_reports", "scan_reports", "status", "deploy"}
+    assert names == chain | others
     assert all(hasattr(Slipway, name) for name in names)
 
 

@@ -1,21 +1,39 @@
-"""Build a service's image."""
+"""Build the services' images."""
 
 import dagger
 
 from slipway import images
+from slipway.each import each
 from slipway.errors import stage_function
-from slipway.inputs import ServiceName, Stage
-from slipway.work import open_work
+from slipway.inputs import ChangedSince, ServiceNames, Stage
+from slipway.work import Work, open_works
+from slipway_host.errors import SettingsError
 
 
 class BuildStage(Stage):
-    """Adds `dagger call build`."""
+    """Adds `dagger call build` and `dagger call image`."""
 
     @stage_function
-    async def build(self, service: ServiceName = "") -> dagger.Container:
-        """Build the service's image and return it; `build terminal` opens it, nothing is pushed."""
-        work = await open_work(self, service, clean=False, command="dagger call build")
-        return await images.built(images.build(work.checkout, work.recipe))
+    async def build(self, service: ServiceNames = None, changed_since: ChangedSince = "") -> str:
+        """Build the services' images side by side; nothing is pushed."""
+        _, works = await open_works(self, service, changed_since, clean=False, command="dagger call build")
+
+        async def one(work: Work) -> str:
+            await images.built(work)
+            return work.address
+
+        return await each("build", works, one)
+
+    @stage_function
+    async def image(self, service: ServiceNames = None) -> dagger.Container:
+        """Build one service's image and return it: `image terminal` opens it, `image user` asks it."""
+        _, works = await open_works(self, service, "", clean=False, command="dagger call image")
+        if len(works) != 1:
+            raise SettingsError(
+                f"an image is one service's: there are {', '.join(work.name for work in works)}",
+                next_command=f"dagger call image --service={works[0].name}",
+            )
+        return await images.built(works[0])
 
 
 STAGE = BuildStage

@@ -1,12 +1,12 @@
-"""Deploy a service: the whole chain, from the commit to proven-healthy pods."""
+"""Deploy services: the whole chain, from the commit to proven-healthy pods."""
 
 from typing import Annotated
 
 from dagger import Doc
 
-from slipway.chain import Chain
 from slipway.errors import stage_function
-from slipway.inputs import ServiceName, Stage
+from slipway.inputs import ChangedSince, ServiceNames, Stage
+from slipway.release import Release
 
 
 class DeployStage(Stage):
@@ -15,19 +15,20 @@ class DeployStage(Stage):
     @stage_function
     async def deploy(
         self,
-        service: ServiceName = "",
+        service: ServiceNames = None,
+        changed_since: ChangedSince = "",
         *,
         receipt_only: Annotated[bool, Doc("Print the JSON receipt and nothing else")] = False,
     ) -> str:
         """Take HEAD to proven-healthy pods, and print what was done and the JSON receipt.
 
-        Test, scan, build, scan of the image, push, secrets, database, GitOps commit, sync by Argo
-        CD, rollout, health, proof. What is in place already is left alone, so a second run changes
-        nothing.
+        For each service: test, scan, build, scan of the image, push, secrets, database; then one
+        GitOps commit for all, sync by Argo CD, rollout, health, proof. What is in place already is
+        left alone, so a second run changes nothing.
         """
-        from slipway_host.run import summary, to_json
+        from slipway_host.receipt import summary, to_json
 
-        receipt = await Chain(self, service).run()
+        receipt = await Release(self, service, changed_since).run()
         return to_json(receipt) if receipt_only else f"{summary(receipt)}\n\n{to_json(receipt)}"
 
 

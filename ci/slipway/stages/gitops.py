@@ -1,28 +1,40 @@
-"""Commit an image's tag to the GitOps repository."""
+"""Commit the images' tags to the GitOps repository."""
 
+from slipway.each import NOBODY
 from slipway.errors import stage_function
-from slipway.inputs import ServiceName, Stage
-from slipway.work import open_work
+from slipway.inputs import ChangedSince, ServiceNames, Stage, say
+from slipway.work import cluster, open_works
 from slipway_host.run import new_run_id
+from slipway_host.together import together
 
 
 class GitopsStage(Stage):
     """Adds `dagger call gitops`."""
 
     @stage_function
-    async def gitops(self, service: ServiceName = "") -> str:
-        """Write the pushed image's tag to the service's values file, as one commit on the branch.
+    async def gitops(self, service: ServiceNames = None, changed_since: ChangedSince = "") -> str:
+        """Write the pushed images' tags to the values files, as one commit on the branch.
 
-        Only the tag changes in the file; where it is there already, nothing is committed.
+        Only the tags change in the files; where they are there already, nothing is committed.
         """
-        work = await open_work(self, service, clean=True, command="dagger call gitops")
-        settings, digest = await work.git(), await work.digest()
-        ancestors = await work.checkout.ancestors()
-        async with work.delivery(new_run_id()) as delivery:
-            result = await delivery.gitops(
-                settings, digest=digest, source_url=work.checkout.url, ancestors=ancestors
-            )
-        return f"{result.status}: {result.summary}"
+        from slipway_host.delivery import commit
+
+        command, run_id = "dagger call gitops", new_run_id()
+        checkout, works = await open_works(self, service, changed_since, clean=True, command=command)
+        if not works:
+            return NOBODY
+        settings, ancestors = await works[0].git(), await checkout.ancestors()
+        digests = await together(*(work.digest for work in works))
+        async with cluster(self) as kube:
+            changes = [
+                work.delivery(kube, run_id).change(
+                    digest=digest, source_url=checkout.url, ancestors=ancestors
+                )
+                for work, digest in zip(works, digests, strict=True)
+            ]
+        results = await commit(settings, changes, run_id=run_id, report=say)
+        found = [(work.name, results[work.target.app]) for work in works]
+        return "\n".join(f"{name}: {result.status}: {result.summary}" for name, result in found)
 
 
 STAGE = GitopsStage

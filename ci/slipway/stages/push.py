@@ -1,32 +1,35 @@
-"""Push a service's image."""
+"""Push the services' images."""
 
 from slipway import images
+from slipway.each import each
 from slipway.errors import stage_function
-from slipway.inputs import ServiceName, Stage, say
-from slipway.work import open_work
+from slipway.inputs import ChangedSince, ServiceNames, Stage, say
+from slipway.publisher import publish_all
+from slipway.work import Work, open_works
 
 
 class PushStage(Stage):
     """Adds `dagger call push`."""
 
     @stage_function
-    async def push(self, service: ServiceName = "") -> str:
-        """Build and push the commit's image, and return its reference by digest.
+    async def push(self, service: ServiceNames = None, changed_since: ChangedSince = "") -> str:
+        """Build and push the commit's images, and return their references by digest.
 
         An image of the same commit and build arguments that is in the registry already is not
         pushed again. Gates of test and scan are `deploy`'s: this pushes without them.
         """
-        work = await open_work(self, service, clean=True, command="dagger call push")
-        found = await work.pushed()
-        if found is None:
-            image = await images.built(images.build(work.checkout, work.recipe))
-            result = await images.publish_all(work, image)
-            digest = str(result.outputs["digest"])
-            say(result.summary)
-        else:
-            digest = found.digest
-            say(f"{work.address} is in the registry already")
-        return f"{work.target.repository}@{digest}"
+        _, works = await open_works(self, service, changed_since, clean=True, command="dagger call push")
+
+        async def one(work: Work) -> str:
+            found = await work.pushed()
+            if found:
+                say(f"{work.address} is in the registry already")
+                return f"{work.target.repository}@{found.digest}"
+            image = await images.built(work)
+            result = await publish_all(work, image)
+            return f"{work.target.repository}@{result.outputs['digest']}"
+
+        return await each("push", works, one)
 
 
 STAGE = PushStage

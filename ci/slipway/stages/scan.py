@@ -2,45 +2,79 @@
 
 from functools import partial
 
+import dagger
+from dagger import dag
+
 from slipway import images, scanner
+from slipway.each import each
 from slipway.errors import stage_function
-from slipway.inputs import ServiceName, Stage, say
-from slipway.work import open_work
+from slipway.inputs import ChangedSince, ServiceNames, Stage, say
+from slipway.work import Work, open_works
 from slipway_host.errors import ScanFindingsError
 from slipway_host.together import together
 
 
 class ScanStage(Stage):
-    """Adds `dagger call scan`."""
+    """Adds `dagger call scan` and `dagger call scan-reports`."""
 
     @stage_function
-    async def scan(self, service: ServiceName = "") -> str:
-        """Scan the service's source and its built image with Trivy; nothing is pushed.
+    async def scan(self, service: ServiceNames = None, changed_since: ChangedSince = "") -> str:
+        """Scan the services' source and built images with Trivy; nothing is pushed.
 
         Ends with exit code 1 where the environment's gate refuses the findings.
         """
-        work = await open_work(self, service, clean=False, command="dagger call scan")
-        settings = work.checkout.config.scanner
-        image = images.build(work.checkout, work.recipe)
+        _, works = await open_works(self, service, changed_since, clean=False, command="dagger call scan")
+        return await each("scan", works, _gated)
 
-        async def scanned_image() -> scanner.Scanned:
-            return await scanner.scan_image(settings, await images.built(image))
+    @stage_function
+    async def scan_reports(
+        self, service: ServiceNames = None, changed_since: ChangedSince = ""
+    ) -> dagger.Directory:
+        """Scan, and return Trivy's reports as JSON, SARIF and text, whatever the gate says.
 
-        tree = work.checkout.tree.directory(work.service.context)
-        scanned = await together(partial(scanner.scan_source, settings, tree), scanned_image)
-        tables = await together(*(one.table for one in scanned))
-        lines = [f"{work.name} {work.checkout.tag}"]
-        for one, table in zip(scanned, tables, strict=True):
-            lines.append(f"{one.findings.what}: {one.findings.summary}\n{table.strip()}".rstrip())
-        report = "\n\n".join(lines)
-        try:
+        One folder for each service, with `source.*` and `image.*`.
+        """
+        command = "dagger call scan-reports"
+        _, works = await open_works(self, service, changed_since, clean=False, command=command)
+        folder = dag.directory()
+        for work, scanned in zip(works, await together(*(partial(_scan, w) for w in works)), strict=True):
             for one in scanned:
-                one.findings.gate(work.environment.scan, environment=self.environment)
-        except ScanFindingsError:
-            # A function that fails returns nothing, and whoever has to act needs the whole table.
-            say(report)
-            raise
-        return report
+                for kind, suffix in scanner.FORMATS.items():
+                    path = f"{work.name}/{one.findings.what}.{suffix}"
+                    folder = folder.with_file(path, one.report(kind))
+        return folder
+
+
+async def _scan(work: Work) -> list[scanner.Scanned]:
+    ignore = await scanner.ignore_file(work.checkout)
+
+    async def scanned_image() -> scanner.Scanned:
+        return await scanner.scan_image(work.checkout, await images.built(work), ignore)
+
+    source = partial(scanner.scan_source, work.checkout, work.service.context, ignore)
+    return await together(source, scanned_image)
+
+
+async def _gated(work: Work) -> str:
+    """Return what Trivy found in one service, as its own tables.
+
+    Raises:
+        ScanFindingsError: the gate refuses it; the tables are printed before.
+    """
+    scanned = await _scan(work)
+    tables = await together(*(one.table for one in scanned))
+    report = "\n".join(
+        f"{one.findings.what}: {one.findings.summary}\n{table.strip()}".rstrip()
+        for one, table in zip(scanned, tables, strict=True)
+    )
+    try:
+        for one in scanned:
+            one.findings.gate(work.environment.scan, environment=work.target.environment)
+    except ScanFindingsError:
+        # A function that fails returns nothing, and whoever has to act needs the whole table.
+        say(f"{work.name}: {report}")
+        raise
+    return report
 
 
 STAGE = ScanStage

@@ -1,8 +1,9 @@
 """Have Argo CD apply what is on the branch."""
 
+from slipway.each import NOBODY, each
 from slipway.errors import stage_function
-from slipway.inputs import ServiceName, Stage
-from slipway.work import open_work
+from slipway.inputs import ChangedSince, ServiceNames, Stage
+from slipway.work import Work, cluster, open_works
 from slipway_host.run import new_run_id
 
 
@@ -10,17 +11,23 @@ class SyncStage(Stage):
     """Adds `dagger call sync`."""
 
     @stage_function
-    async def sync(self, service: ServiceName = "") -> str:
+    async def sync(self, service: ServiceNames = None, changed_since: ChangedSince = "") -> str:
         """Have Argo CD apply the newest commit of the GitOps branch, and wait until it has."""
         from slipway_host import git
 
-        work = await open_work(self, service, clean=False, command="dagger call sync")
-        settings = await work.git()
+        _, works = await open_works(self, service, changed_since, clean=False, command="dagger call sync")
+        if not works:
+            return NOBODY
+        settings = await works[0].git()
         async with git.clone(settings, content=False) as copy:
             commit = await copy.fetch()
-        async with work.delivery(new_run_id()) as delivery:
-            result = await delivery.sync(settings, commit)
-        return f"{result.status}: {result.summary}"
+        async with cluster(self) as kube:
+
+            async def one(work: Work) -> str:
+                result = await work.delivery(kube, new_run_id()).sync(settings, commit)
+                return f"{result.status}: {result.summary}"
+
+            return await each("sync", works, one)
 
 
 STAGE = SyncStage

@@ -1,21 +1,41 @@
-"""Run a service's own tests."""
+"""Run the services' own tests."""
 
+import dagger
+
+from slipway.each import each
 from slipway.errors import stage_function
-from slipway.inputs import ServiceName, Stage
-from slipway.work import open_work
+from slipway.inputs import ChangedSince, ServiceNames, Stage
+from slipway.work import Work, open_works
 
 
 class TestStage(Stage):
-    """Adds `dagger call test`."""
+    """Adds `dagger call test` and `dagger call test-reports`."""
 
     @stage_function
-    async def test(self, service: ServiceName = "") -> str:  # noqa: PT028 - no pytest test
-        """Run the service's own tests in its container; uncommitted changes are tested, too."""
+    async def test(self, service: ServiceNames = None, changed_since: ChangedSince = "") -> str:
+        """Run the services' own tests in their containers; uncommitted changes are tested, too."""
         from slipway.tester import run_tests
 
-        work = await open_work(self, service, clean=False, command="dagger call test")
-        result = await run_tests(work.checkout, work.service, work.name)
-        return f"{work.name} {work.checkout.tag}: {result.summary}"
+        _, works = await open_works(self, service, changed_since, clean=False, command="dagger call test")
+
+        async def one(work: Work) -> str:
+            return (await run_tests(work)).summary
+
+        return await each("test", works, one)
+
+    @stage_function
+    async def test_reports(
+        self, service: ServiceNames = None, changed_since: ChangedSince = ""
+    ) -> dagger.Directory:
+        """Run the tests, and return what they said, whether they passed or not.
+
+        One folder for each service, with `output.txt` and, where one is configured, `junit.xml`.
+        """
+        from slipway.tester import reports
+
+        command = "dagger call test-reports"
+        _, works = await open_works(self, service, changed_since, clean=False, command=command)
+        return await reports(works)
 
 
 STAGE = TestStage

@@ -9,21 +9,8 @@ import pytest
 from pydantic import BaseModel, ValidationError
 
 from slipway_host import config as models
-from slipway_host.config import (
-    Branch,
-    Config,
-    DnsLabel,
-    EnvName,
-    GitOps,
-    Health,
-    ImagePrefix,
-    ImageReference,
-    Namespace,
-    Postgres,
-    RelativePath,
-    SqlName,
-)
-from slipway_host.errors import SettingsError
+from slipway_host import names
+from slipway_host.config import Config, GitOps, Health, Postgres
 
 DIGEST = "sha256:" + "0" * 64
 MINIMAL: dict[str, Any] = {
@@ -36,14 +23,15 @@ MINIMAL: dict[str, Any] = {
 class Names(BaseModel):
     """One field for each kind of name."""
 
-    label: DnsLabel = "a"
-    namespace: Namespace = "a"
-    sql: SqlName = "a"
-    path: RelativePath = "a"
-    branch: Branch = "a"
-    env: EnvName = "A"
-    prefix: ImagePrefix = "a"
-    image: ImageReference = "a"
+    label: names.DnsLabel = "a"
+    namespace: names.Namespace = "a"
+    sql: names.SqlName = "a"
+    path: names.RelativePath = "a"
+    branch: names.Branch = "a"
+    env: names.EnvName = "A"
+    prefix: names.ImagePrefix = "a"
+    image: names.ImageReference = "a"
+    platform: names.Platform = "linux/amd64"
 
 
 def refused(**values: str) -> str:
@@ -232,14 +220,47 @@ def test_prod_as_written_by_default_fails_on_critical_and_has_no_latest() -> Non
     assert (dev.scan.gate, dev.latest) == ("report", True)
 
 
-def test_an_environment_that_is_written_down_replaces_the_default() -> None:
-    assert config(environments={"dev": {}}).environment("dev").latest is False
-    assert config(environments={"dev": {}}).environment("prod").scan.gate == "fail"
+@pytest.mark.parametrize(
+    "text", ["linux", "linux/amd64,linux/arm64", "linux/arm64/v", "Linux/amd64", "a/b/c"]
+)
+def test_a_platform_is_one_system_and_architecture(text: str) -> None:
+    refused(platform=text)
 
 
-def test_an_unknown_environment_is_answered_with_those_that_there_are() -> None:
-    with pytest.raises(SettingsError, match="dev, prod, staging"):
-        config(environments={"staging": {}}).environment("live")
+@pytest.mark.parametrize("text", ["linux/amd64", "linux/arm64/v8", "linux/s390x"])
+def test_a_platform_may_have_a_variant(text: str) -> None:
+    assert Names(platform=text).platform == text
+
+
+@pytest.mark.parametrize("text", ["a", "/a/../b", "/..", "/a b"])
+def test_an_absolute_path_has_no_way_up(text: str) -> None:
+    with pytest.raises(ValidationError, match="absolute path"):
+        models.Test.model_validate({"image": "a", "command": "x", "caches": [text]})
+
+
+def test_services_depend_on_services_that_there_are() -> None:
+    assert 'did you mean "api"' in wrong(services={"api": {}, "web": {"dependsOn": ["apo"]}})
+
+
+def test_services_depend_on_each_other_without_a_circle() -> None:
+    circle = {"a": {"dependsOn": ["b"]}, "b": {"dependsOn": ["c"]}, "c": {"dependsOn": ["a"]}}
+    assert "circle" in wrong(services=circle)
+    assert "a on a" in wrong(services={"a": {"dependsOn": ["a"]}})
+    straight = {"a": {"dependsOn": ["b", "c"]}, "b": {"dependsOn": ["c"]}, "c": {}}
+    assert config(services=straight).services["a"].depends_on == ("b", "c")
+
+
+@pytest.mark.parametrize("key", ["dependsOn", "platforms"])
+def test_nothing_is_listed_twice(key: str) -> None:
+    item = {"dependsOn": "b", "platforms": "linux/amd64"}[key]
+    assert "listed twice" in wrong(services={"a": {key: [item, item]}, "b": {}})
+
+
+def test_what_tests_need_and_leave_is_theirs() -> None:
+    test = {"image": "a", "command": "x", "postgres": "postgres:16", "junit": "reports/junit.xml"}
+    found = config(services={"api": {"test": test}}).services["api"].test
+    assert found is not None
+    assert (found.postgres, found.junit) == ("postgres:16", "reports/junit.xml")
 
 
 @pytest.mark.parametrize(

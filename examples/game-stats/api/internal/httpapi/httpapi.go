@@ -100,6 +100,8 @@ func (a api) list(w http.ResponseWriter, r *http.Request) {
 		a.unavailable(w, err)
 		return
 	}
+	// Scores are public: pages of any origin, like those of game-stats-ui, may show them.
+	w.Header().Set("Access-Control-Allow-Origin", "*")
 	a.write(w, http.StatusOK, map[string]any{"scores": found})
 }
 

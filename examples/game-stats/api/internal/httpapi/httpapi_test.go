@@ -152,6 +152,13 @@ func TestListIsAnArrayEvenWhenEmpty(t *testing.T) {
 	}
 }
 
+func TestScoresMayBeShownByPagesOfAnyOrigin(t *testing.T) {
+	handler, _ := service(&memory{})
+	if got := send(handler, "GET", "/scores", "", "").Header().Get("Access-Control-Allow-Origin"); got != "*" {
+		t.Error(got)
+	}
+}
+
 func TestADeadDatabaseIs503WithoutItsWords(t *testing.T) {
 	for _, method := range []string{"GET", "POST"} {
 		handler, _ := service(&memory{down: true})

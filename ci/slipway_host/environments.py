@@ -1,0 +1,187 @@
+"""What `slipway.yaml` says of one environment, and how one environment inherits from another."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import Field
+
+from slipway_host.errors import SettingsError, nearest, quote
+from slipway_host.names import Branch, DnsLabel, EnvName, ImagePrefix, Model, Namespace, Severity, problem
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+PROD = "prod"
+
+
+def _where_it_fails(data: dict[str, Any]) -> bool:
+    return data.get("gate") == "fail"
+
+
+class Scan(Model):
+    """What the scanner's findings do to a run."""
+
+    gate: Literal["report", "fail"] = Field(
+        "report", description="fail: findings stop the run; report: they never do"
+    )
+    severity: Severity = Field("CRITICAL", description="lowest severity that the gate looks at")
+    fixable_only: bool = Field(
+        default=False, description="the gate looks only at findings that a newer version fixes"
+    )
+    fail_when_broken: bool = Field(
+        default_factory=_where_it_fails,
+        description="a scanner that could not scan stops the run; default: true where gate is fail",
+    )
+
+
+class ServiceOverride(Model):
+    """How one service differs in one environment; it wins over everything else."""
+
+    namespace: Namespace | None = Field(None, description="namespace of this service here")
+    build_args: dict[EnvName, str] = Field(
+        default_factory=dict, description="build arguments of this service here, over all others"
+    )
+
+
+class Environment(Model):
+    """How one environment differs from the others; what it leaves out, it inherits."""
+
+    extends: DnsLabel | None = Field(
+        None, description="environment to inherit from; default: none, and for dev and prod the built-in one"
+    )
+    scan: Scan = Field(Scan(), description="what the scanner's findings do to a run")
+    latest: bool = Field(
+        default=False,
+        description="also publish the tag `latest`; never in prod, nor in what extends it; in the built-in "
+        "dev: true",
+    )
+    registry: ImagePrefix | None = Field(
+        None,
+        description="registry and namespace of this environment's images; needed where its build arguments "
+        "differ: a tag names one image. Default: the top level's",
+    )
+    namespace: Namespace | None = Field(None, description="namespace of all services here")
+    branch: Branch | None = Field(None, description="branch of the GitOps repository; default: gitops.branch")
+    build_args: dict[EnvName, str] = Field(
+        default_factory=dict, description="build arguments of all services here, over the services' own"
+    )
+    services: dict[DnsLabel, ServiceOverride] = Field(
+        default_factory=dict, description="how single services differ here"
+    )
+
+
+BUILT_IN: dict[str, dict[str, Any]] = {
+    "dev": {"latest": True},
+    PROD: {"latest": False, "scan": {"gate": "fail"}},
+}
+"""R2, as one would write it in `slipway.yaml`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Layer:
+    """One environment's own words, before anything is inherited.
+
+    Args:
+        name: the environment.
+        built_in: it is Slipway's, not the file's.
+        data: its keys as in the file.
+    """
+
+    name: str
+    built_in: bool
+    data: dict[str, Any]
+
+
+def layers(written: Mapping[str, Environment], name: str) -> list[Layer]:
+    """Return what an environment consists of; later layers win.
+
+    The built-in prod stays in prod whatever else prod extends, so that no parent can loosen it.
+
+    Raises:
+        SettingsError: no such environment, or a circle of `extends`.
+    """
+    return _layers(written, name, ())
+
+
+def _layers(written: Mapping[str, Environment], name: str, below: tuple[str, ...]) -> list[Layer]:
+    if name in below:
+        circle = " extends ".join([*below[below.index(name) :], name])
+        raise SettingsError(f"environments extend each other in a circle: {circle}")
+    known = known_environments(written)
+    if name not in known:
+        there = f"there are {', '.join(known)}{nearest(name, known)}"
+        raise SettingsError(f"unknown environment {quote(name, limit=80)!r}: {there}")
+    own = written.get(name)
+    found: list[Layer] = []
+    if own is not None and own.extends:
+        found = _layers(written, own.extends, (*below, name))
+    if name in BUILT_IN and (name == PROD or not found):
+        found.append(Layer(name=name, built_in=True, data=BUILT_IN[name]))
+    if own is not None:
+        data = own.model_dump(exclude_unset=True, by_alias=True)
+        found.append(Layer(name=name, built_in=False, data=data))
+    return found
+
+
+def known_environments(written: Iterable[str]) -> list[str]:
+    """Return the names of all environments; `dev` and `prod` exist without being written down."""
+    return sorted({*BUILT_IN, *written})
+
+
+def merged(lower: Mapping[str, Any], upper: Mapping[str, Any]) -> dict[str, Any]:
+    """Return `upper` over `lower`, key by key and as deep as both have keys."""
+    result = dict(lower)
+    for key, value in upper.items():
+        old = result.get(key)
+        result[key] = merged(old, value) if isinstance(old, dict) and isinstance(value, dict) else value
+    return result
+
+
+def resolve(written: Mapping[str, Environment], name: str, service: str = "") -> Environment:
+    """Return an environment with everything that it inherits.
+
+    Args:
+        written: the environments of `slipway.yaml`.
+        name: which one.
+        service: for this service; its override is then in `namespace` and `build_args`.
+
+    Raises:
+        SettingsError: no such environment.
+    """
+    data: dict[str, Any] = {}
+    for layer in layers(written, name):
+        data = merged(data, layer.data)
+    override = data.get("services", {}).get(service)
+    if override:
+        data = merged(data, {key: value for key, value in override.items() if value is not None})
+    return Environment.model_validate(data)
+
+
+def check(written: Mapping[str, Environment], services: Iterable[str]) -> None:
+    """Refuse environments that cannot be, at the line that is wrong.
+
+    Raises:
+        PydanticCustomError: for a validator to pass on.
+    """
+    names = sorted(services)
+    for name, environment in written.items():
+        try:
+            found = layers(written, name)
+        except SettingsError as error:
+            raise problem(error.cause, "environments", name, "extends") from None
+        for service in environment.services:
+            if service not in names:
+                raise problem(
+                    f"unknown service: there are {', '.join(names)}{nearest(service, names)}",
+                    "environments",
+                    name,
+                    "services",
+                    service,
+                )
+        if environment.latest and any(layer.name == PROD for layer in found):
+            why = "prod" if name == PROD else f"{name} extends prod, which"
+            raise problem(
+                f"{why} never publishes `latest` (R2): set latest: false", "environments", name, "latest"
+            )

@@ -1,0 +1,132 @@
+"""What `slipway.yaml` says of one service."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from slipway_host.names import (
+    AbsolutePath,
+    DnsLabel,
+    EnvName,
+    ImageReference,
+    Model,
+    Namespace,
+    Platform,
+    Port,
+    RelativePath,
+    SecretId,
+    SqlName,
+    UrlPath,
+    problem,
+)
+
+
+class Test(Model):
+    """A service's own tests, run in a container before anything is built."""
+
+    image: ImageReference = Field(description="image that has the toolchain")
+    command: str = Field(min_length=1, description="shell command; exit code 0 means passed")
+    # Not strict: YAML has lists, and a frozen model wants a tuple.
+    caches: Annotated[tuple[AbsolutePath, ...], Field(strict=False)] = Field(
+        (), description="folders kept between runs, as absolute paths in the container"
+    )
+    timeout_s: Annotated[int, Field(ge=1, le=7200)] = Field(600, description="seconds until it is stopped")
+    postgres: ImageReference | None = Field(
+        None,
+        description="image of a PostgreSQL that runs beside the tests, like postgres:16; they find it by "
+        "the variable TEST_DATABASE_URL",
+    )
+    junit: RelativePath | None = Field(
+        None, description="JUnit report that the command writes, as a path inside the context"
+    )
+
+
+class Database(Model):
+    """A database of the service's own, with a role that owns it; `{}` takes every default."""
+
+    name: SqlName | None = Field(
+        None, description="name of the database; default: the application's name, - as _"
+    )
+    role: SqlName | None = Field(None, description="role that owns it; default: the database's name")
+
+
+class Generated(Model):
+    """A random value, made once and never again; `{}` takes every default."""
+
+    length: Annotated[int, Field(ge=16, le=512)] = Field(48, description="characters")
+    alphabet: Literal["alphanumeric", "hex", "base64url"] = Field(
+        "alphanumeric", description="what the characters are"
+    )
+
+
+class Secrets(Model):
+    """The Kubernetes Secret that the service's pods read."""
+
+    name: DnsLabel | None = Field(
+        None, description="name of the Secret; default: the application's name with -secrets"
+    )
+    generate: dict[EnvName, Generated] = Field(default_factory=dict, description="keys with random values")
+
+
+class Health(Model):
+    """The HTTP endpoint that says whether a pod serves."""
+
+    path: UrlPath = Field("/health", description="path that answers 2xx")
+    port: Port = Field(4000, description="port of the container")
+    stable_s: Annotated[float, Field(ge=0, le=600)] = Field(
+        1.0, description="seconds that it has to stay healthy"
+    )
+
+
+class Workload(Model):
+    """What runs the service's pods."""
+
+    kind: Literal["Deployment", "StatefulSet"] = Field("Deployment", description="its kind in Kubernetes")
+    name: DnsLabel | None = Field(None, description="its name; default: the application's name")
+
+
+class Service(Model):
+    """One deployable service; `{}` takes every default."""
+
+    app: DnsLabel | None = Field(
+        None,
+        description="name of the application in the GitOps repository and in Argo CD; default: the "
+        "service's key",
+    )
+    context: RelativePath = Field(".", description="folder that is built, from the repository's root")
+    dockerfile: RelativePath = Field("Dockerfile", description="path inside the context")
+    build_args: dict[EnvName, str] = Field(
+        default_factory=dict,
+        description="build arguments; {commit}, {tag} and {environment} are filled in. Never for secrets: "
+        "the image shows them",
+    )
+    build_secrets: dict[SecretId, EnvName] = Field(
+        default_factory=dict,
+        description="secrets of the build, by the id in the Dockerfile (RUN --mount=type=secret,id=npm): the "
+        "name of one that is given with --build-secrets, like NPM_TOKEN of env://NPM_TOKEN",
+    )
+    platforms: Annotated[tuple[Platform, ...], Field(strict=False)] = Field(
+        (), description="platforms to build for, like linux/arm64; default: the engine's own"
+    )
+    depends_on: Annotated[tuple[DnsLabel, ...], Field(strict=False)] = Field(
+        (), description="services that have to be deployed before this one"
+    )
+    namespace: Namespace | None = Field(
+        None,
+        description="namespace in Kubernetes; default: the project's namespace, else the application's name",
+    )
+    test: Test | None = Field(None, description="the service's own tests; default: none")
+    database: Database | None = Field(None, description="a PostgreSQL database; default: none")
+    secrets: Secrets = Field(Secrets(), description="the Secret that the pods read")
+    health: Health = Field(Health(), description="the endpoint that says whether a pod serves")
+    workload: Workload = Field(Workload(), description="what runs the pods")
+
+    @model_validator(mode="after")
+    def _each_once(self) -> Self:
+        for key, items in (("platforms", self.platforms), ("dependsOn", self.depends_on)):
+            for index, item in enumerate(items):
+                if item in items[:index]:
+                    raise problem(f"{item!r} is listed twice", key, index)
+        return self

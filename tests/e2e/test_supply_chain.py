@@ -1,0 +1,165 @@
+"""R8 on the lab: SBOM, signature and provenance of one service's image, by cosign and in the registry.
+
+The tests of this file are one story and run in their order.
+"""
+
+import base64
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import SecretStr
+
+from slipway import provenance
+from slipway_host.registry import RegistryClient
+from slipway_host.settings import RegistrySettings
+from slipway_lab import credentials
+from slipway_lab.layout import REGISTRY
+from support.app import App, Call
+
+PACKAGE = "github.com/jackc/pgx/v5"
+
+
+@pytest.fixture(scope="module")
+def other_key(app: App, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a key pair that nobody uses."""
+    folder = tmp_path_factory.mktemp("other-key")
+    credentials.signing_key(app.layout, folder, "another-password")
+    (folder / "password").write_text("another-password")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def reference(app: App) -> str:
+    """The pushed image, by digest."""
+    return pushed(app)
+
+
+def pushed(app: App) -> str:
+    said = app.call("push")
+    assert said.code == 0, said.error
+    return said.out.split()[-1]
+
+
+def cosign(app: App, *arguments: str, tmp: Path) -> subprocess.CompletedProcess[str]:
+    """Run cosign as somebody else would, outside of Dagger."""
+    account = {"username": credentials.REGISTRY_USER, "password": credentials.read(app.layout, "registry")}
+    (tmp / "config.json").write_text(json.dumps({"auths": {REGISTRY: account}}))
+    return subprocess.run(
+        [app.layout.bin / "cosign", *arguments],
+        env={"DOCKER_CONFIG": str(tmp), "SSL_CERT_FILE": str(app.layout.trust), "HOME": str(tmp)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def refused(said: Call, *words: str) -> None:
+    assert said.code == 1
+    assert said.out == ""
+    for word in ("Landed: nothing", "Next: ", *words):
+        assert word in said.error, said.error
+
+
+def names(document: dict[str, Any], key: str) -> set[str]:
+    return {package["name"] for package in document[key]}
+
+
+def test_sbom_names_a_package_of_the_image_in_both_formats(app: App, tmp_path: Path) -> None:
+    said = app.call("sbom", "export", f"--path={tmp_path}")
+    assert said.code == 0, said.error
+    spdx = json.loads((tmp_path / app.name / "sbom.spdx.json").read_text())
+    cyclonedx = json.loads((tmp_path / app.name / "sbom.cdx.json").read_text())
+    assert spdx["spdxVersion"].startswith("SPDX-2")
+    assert cyclonedx["bomFormat"] == "CycloneDX"
+    assert PACKAGE in names(spdx, "packages")
+    assert PACKAGE in names(cyclonedx, "components")
+    assert spdx["name"] == f"{REGISTRY}/mosuon/{app.name}:{app.head()[:8]}"
+
+
+def test_unsigned_image_does_not_pass(app: App, reference: str) -> None:
+    refused(app.call("verify"), f"verify: {reference} has no signature by the given key: nothing is signed")
+
+
+def test_signed_image_passes(app: App, reference: str) -> None:
+    signed = app.call("sign")
+    assert signed.code == 0, signed.error
+    assert "Succeeded: SLSA provenance, SPDX SBOM, CycloneDX SBOM, signature beside sha256:" in signed.out
+    verified = app.call("verify")
+    assert verified.code == 0, verified.error
+    assert reference.partition("@")[2][:19] in verified.out
+    assert "SLSA provenance" in verified.out
+
+
+def test_signing_again_changes_nothing(app: App, reference: str, tmp_path: Path) -> None:
+    def beside() -> list[str]:
+        # In any order.
+        return sorted(cosign(app, "tree", reference, tmp=tmp_path).stdout.split())
+
+    before = beside()
+    assert sum("sha256:" in word for word in before) > 4
+    said = app.call("sign")
+    assert said.code == 0, said.error
+    assert "Skipped: signed by this key already" in said.out
+    assert beside() == before
+
+
+def test_cosign_itself_agrees_and_provenance_says_how_it_was_built(
+    app: App, reference: str, tmp_path: Path
+) -> None:
+    key = ["--key", str(app.layout.credentials / "cosign.pub"), "--insecure-ignore-tlog"]
+    assert cosign(app, "verify", *key, reference, tmp=tmp_path).returncode == 0
+    typed = ["--type", "slsaprovenance1"]
+    done = cosign(app, "verify-attestation", *key, *typed, reference, tmp=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert provenance.commits(done.stdout) == {app.head()}
+    for kind in ("spdxjson", "cyclonedx"):
+        done = cosign(app, "verify-attestation", *key, "--type", kind, reference, tmp=tmp_path)
+        assert done.returncode == 0, done.stderr
+
+
+def test_another_key_does_not_pass(app: App, other_key: Path, reference: str) -> None:
+    said = app.call("verify", before=[f"--cosign-public-key=file://{other_key}/cosign.pub"])
+    refused(said, f"verify: {reference} has no signature by the given key: another key signed it")
+
+
+def test_wrong_password_of_the_key_is_one_line(app: App, other_key: Path, reference: str) -> None:
+    assert reference
+    said = app.call("sign", before=[f"--cosign-password=file://{other_key}/password"])
+    refused(said, "sign: COSIGN_KEY", "COSIGN_PASSWORD does not open it")
+    assert "another-password" not in said.stderr
+
+
+def test_next_commits_image_is_not_signed_by_the_last_ones_signature(app: App, reference: str) -> None:
+    app.edit("main.go", '"drained"', '"drained, and signed"')
+    fresh = pushed(app)
+    assert fresh != reference
+    refused(app.call("verify"), f"verify: {fresh} has no signature by the given key: nothing is signed")
+
+
+def test_secrets_are_in_no_output_and_not_beside_the_image(app: App, tmp_path: Path) -> None:
+    said = app.call("sign", progress="plain")
+    assert said.code == 0, said.error
+    key = ["--key", str(app.layout.credentials / "cosign.pub"), "--insecure-ignore-tlog"]
+    typed = ["--type", "slsaprovenance1"]
+    beside = cosign(app, "verify-attestation", *key, *typed, pushed(app), tmp=tmp_path).stdout
+    text = said.out + said.stderr + base64.b64decode(json.loads(beside)["payload"]).decode()
+    password = credentials.read(app.layout, "registry")
+    secrets = [password, base64.b64encode(f"{credentials.REGISTRY_USER}:{password}".encode()).decode()]
+    secrets += [credentials.read(app.layout, "cosign-password")]
+    secrets += credentials.read(app.layout, "cosign.key").splitlines()[1:-1]
+    assert [secret for secret in secrets if secret in text] == []
+
+
+async def test_signatures_are_beside_the_image_and_change_no_tag(app: App, reference: str) -> None:
+    password = SecretStr(credentials.read(app.layout, "registry"))
+    settings = RegistrySettings(host=REGISTRY, username=credentials.REGISTRY_USER, password=password)
+    repository, _, digest = reference.removeprefix(f"{REGISTRY}/").partition("@")
+    async with RegistryClient(settings) as client:
+        beside = await client.find(repository, digest.replace(":", "-"))
+        image = await client.find(repository, digest)
+    assert beside is not None
+    assert image is not None
+    assert image.digest == digest
