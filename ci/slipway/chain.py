@@ -132,10 +132,12 @@ class Chain:
 
     async def _scan(self, what: str, image: dagger.Container | None) -> StageResult:
         work, policy = self.work, self.work.environment.scan
+        known: frozenset[tuple[str, str]] = frozenset()
         try:
             ignore = await scanner.ignore_file(work.checkout)
             if image:
                 found = (await scanner.scan_image(work.checkout, image, ignore)).findings
+                known = await self._running(ignore) if policy.only_new else known
             else:
                 found = (await scanner.scan_source(work.checkout, work.service.context, ignore)).findings
         except ScannerError as error:
@@ -143,7 +145,7 @@ class Chain:
                 raise
             return StageResult(stage=f"scan-{what}", status=Status.INCONCLUSIVE, summary=error.cause)
         self._scans[what] = found
-        found.gate(policy, environment=work.target.environment)
+        found.gate(policy, environment=work.target.environment, known=known)
         return StageResult(
             stage=f"scan-{what}",
             status=Status.SUCCEEDED,
@@ -154,6 +156,15 @@ class Chain:
                 "suppressed": list(found.suppressed),
             },
         )
+
+    async def _running(self, ignore: dagger.File | None) -> frozenset[tuple[str, str]]:
+        """Return the findings of the image that runs now; none where nothing runs."""
+        digest = await self.delivery.running_digest()
+        if not digest:
+            return frozenset()
+        password = self.work.secret("registry_password")
+        image = images.pulled(self.work.target.repository, digest, self.accounts.registry, password)
+        return (await scanner.scan_image(self.work.checkout, image, ignore)).findings.keys
 
     async def _push(self, image: dagger.Container | None) -> None:
         async def push() -> StageResult:

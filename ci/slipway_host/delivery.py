@@ -238,6 +238,13 @@ class Delivery:
             deadline_s=self.deadlines.health_s,
         )
 
+    async def running_digest(self) -> str:
+        """Return the digest of the service's image that a ready pod runs; empty where none does."""
+        workload = await read_workload(self.kube, self.target)
+        ready = [pod for pod in workload.pods if pods.ready(pod)] if workload else []
+        found = [proof.image_id(pod, self.target).partition("@")[2] for pod in ready]
+        return next(filter(None, found), "")
+
     async def status(self) -> str:
         """Return what Argo CD and Kubernetes say now, and what each pod runs; waits for nothing."""
         target = self.target

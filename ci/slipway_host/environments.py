@@ -27,6 +27,11 @@ class Scan(Model):
         "report", description="fail: findings stop the run; report: they never do"
     )
     severity: Severity = Field("CRITICAL", description="lowest severity that the gate looks at")
+    only_new: bool = Field(
+        default=False,
+        description="the gate leaves out findings of the image that the running image has as well: no worse "
+        "than now is good enough",
+    )
     fixable_only: bool = Field(
         default=False, description="the gate looks only at findings that a newer version fixes"
     )

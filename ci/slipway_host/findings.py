@@ -80,8 +80,20 @@ class Findings:
         hidden = [f"{len(self.suppressed)} suppressed"] if self.suppressed else []
         return ", ".join([*said, *hidden]) or "no findings"
 
-    def gate(self, policy: Scan, *, environment: str) -> None:
+    @property
+    def keys(self) -> frozenset[tuple[str, str]]:
+        """What tells findings of two scans apart: id and place, whatever became of severity and fix."""
+        return frozenset((item.id, item.where) for item in self.items)
+
+    def gate(
+        self, policy: Scan, *, environment: str, known: frozenset[tuple[str, str]] = frozenset()
+    ) -> None:
         """Stop where the environment's policy refuses these findings.
+
+        Args:
+            policy: the environment's.
+            environment: its name.
+            known: keys of findings that run already, for a policy that refuses only new ones.
 
         Raises:
             ScanFindingsError: the gate is `fail` and findings reach its severity.
@@ -90,7 +102,9 @@ class Findings:
         refused = [
             item
             for item in self.items
-            if SEVERITIES.index(item.severity) >= bound and (item.fixable or not policy.fixable_only)
+            if SEVERITIES.index(item.severity) >= bound
+            and (item.fixable or not policy.fixable_only)
+            and not (policy.only_new and (item.id, item.where) in known)
         ]
         if policy.gate == "fail" and refused:
             worst = "; ".join(str(item) for item in refused[:LISTED])

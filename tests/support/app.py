@@ -111,6 +111,11 @@ class App:
         """Return the newest commit of the GitOps repository that touched an application, this one first."""
         return self._gitops("log", "-1", "--format=%H", "main", "--", f"apps/{name or self.name}").strip()
 
+    def tags(self, tag: str) -> list[str]:
+        """Return the tag, where the registry's storage has it for this service; nothing otherwise."""
+        repositories = self.layout.state / "registry/docker/registry/v2/repositories"
+        return [path.name for path in repositories.glob(f"*/{self.name}/_manifests/tags/{tag}")]
+
     def gitops_file(self, path: str) -> str:
         """Return a file of the GitOps repository's main."""
         return self._gitops("show", f"main:{path}")

@@ -56,6 +56,16 @@ def test_gate_may_leave_out_what_nothing_fixes(findings: Findings) -> None:
         findings.gate(Scan(gate="fail", fixableOnly=True), environment="prod")
 
 
+def test_gate_may_leave_out_what_runs_already(findings: Findings) -> None:
+    policy = Scan(gate="fail", onlyNew=True)
+    known = frozenset({("CVE-2", "bad")})
+    with pytest.raises(ScanFindingsError, match=r"1 finding\(s\) of CRITICAL.*aws-key"):
+        findings.gate(policy, environment="prod", known=known)
+    findings.gate(policy, environment="prod", known=findings.keys)
+    with pytest.raises(ScanFindingsError):
+        findings.gate(Scan(gate="fail"), environment="prod", known=findings.keys)
+
+
 def test_report_only_never_stops(findings: Findings) -> None:
     findings.gate(Scan(gate="report", severity="LOW"), environment="dev")
 
