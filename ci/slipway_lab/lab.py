@@ -210,9 +210,21 @@ def local_defaults(layout: Layout) -> str:
         "postgresPassword": f"file://{folder / 'postgres'}",
         "gitUsername": credentials.GIT_WRITER,
         "ghPat": f"file://{folder / 'git-writer'}",
+    }
+    return _dotenv(arguments)
+
+
+def signing_defaults(layout: Layout) -> str:
+    """Return the lines of a `.env` with which deploys sign and verify as well."""
+    folder = layout.credentials
+    arguments = {
         "cosignKey": f"file://{folder / 'cosign.key'}",
         "cosignPassword": f"file://{folder / 'cosign-password'}",
         "cosignPublicKey": f"file://{folder / 'cosign.pub'}",
     }
+    return _dotenv(arguments)
+
+
+def _dotenv(arguments: dict[str, str]) -> str:
     # The arguments' own names: Dagger compares without case, and an underscore would make another name.
     return "".join(f"{name}={value}\n" for name, value in arguments.items())

@@ -14,10 +14,7 @@ from dataclasses import dataclass, field
 from slipway_lab.sandbox import Sandbox
 from support.app import App
 
-STAGES = (
-    "preflight test scan-source build scan-image push sign verify secrets database"
-    " gitops sync rollout health proof"
-)
+STAGES = "preflight test scan-source build scan-image push secrets database gitops sync rollout health proof"
 
 # Asks through the Service, as other pods do, until its input ends; then prints what it saw.
 ASK = """

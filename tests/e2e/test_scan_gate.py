@@ -1,7 +1,7 @@
 """R5: what a seeded CRITICAL finding, an ignore file and a broken scanner do in dev and in prod.
 
 The tests of this file are one story and run in their order. The image is Debian's Python with git, in which
-the lab's vulnerability database has one CRITICAL finding.
+the lab's vulnerability database has a CRITICAL finding, once for each of its two packages.
 """
 
 import json
@@ -26,7 +26,7 @@ def test_dev_reports_and_deploys(app: App) -> None:
 
     assert done.code == 0, done.error
     scan = stage(done.out, "scan-image")
-    assert scan["outputs"]["counts"]["CRITICAL"] == 1
+    assert scan["outputs"]["counts"]["CRITICAL"] == 2
     assert scan["outputs"]["worst"][0].startswith(f"{FINDING} in git")
 
 
@@ -37,7 +37,7 @@ def test_prod_stops_before_the_push(app: App) -> None:
     done = app.call("deploy", before=PROD)
 
     assert done.code == 1
-    assert "scan-image: 1 finding(s) of CRITICAL or higher in the image, which prod refuses" in done.error
+    assert "scan-image: 2 finding(s) of CRITICAL or higher in the image, which prod refuses" in done.error
     assert FINDING in done.error
     assert "Landed: nothing" in done.error
     assert app.gitops_head() == before
@@ -48,7 +48,7 @@ def test_no_worse_than_what_runs_is_good_enough_where_configured(app: App) -> No
     app.edit("slipway.yaml", "\nservices:", GATE)
     done = app.call("deploy", "--receipt-only", before=PROD)
     assert done.code == 0, done.error
-    assert stage(done.out, "scan-image")["outputs"]["counts"]["CRITICAL"] == 1
+    assert stage(done.out, "scan-image")["outputs"]["counts"]["CRITICAL"] == 2
 
 
 def test_ignored_finding_is_listed_and_has_to_expire(app: App) -> None:
@@ -57,7 +57,7 @@ def test_ignored_finding_is_listed_and_has_to_expire(app: App) -> None:
     app.commit({".trivyignore.yaml": f"{entry}    expired_at: 2099-01-01\n"})
     scanned = app.call("scan", before=PROD)
     assert scanned.code == 0, scanned.error
-    assert "image: 1 suppressed" in scanned.out
+    assert "2 suppressed" in scanned.out
 
     app.commit({".trivyignore.yaml": entry})
     refused = app.call("scan", before=PROD)

@@ -15,11 +15,18 @@ from pydantic import SecretStr
 from slipway import provenance
 from slipway_host.registry import RegistryClient
 from slipway_host.settings import RegistrySettings
-from slipway_lab import credentials
+from slipway_lab import credentials, lab
 from slipway_lab.layout import REGISTRY
 from support.app import App, Call
 
 PACKAGE = "github.com/jackc/pgx/v5"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def signing(app: App) -> None:
+    """Give the repository a key, as a team that signs has one."""
+    with (app.folder / ".env").open("a") as defaults:
+        defaults.write(lab.signing_defaults(app.layout))
 
 
 @pytest.fixture(scope="module")
@@ -137,6 +144,20 @@ def test_next_commits_image_is_not_signed_by_the_last_ones_signature(app: App, r
     fresh = pushed(app)
     assert fresh != reference
     refused(app.call("verify"), f"verify: {fresh} has no signature by the given key: nothing is signed")
+
+
+def test_deploy_signs_and_verifies_before_the_commit(app: App) -> None:
+    app.edit("main.go", '"drained, and signed"', '"drained, signed and deployed"')
+    service = app.deploy()["services"][0]
+    stages = [stage["stage"] for stage in service["stages"]]
+    assert stages[stages.index("push") : stages.index("gitops")] == [
+        "push",
+        "sign",
+        "verify",
+        "secrets",
+        "database",
+    ]
+    assert service["status"] == "Deployed"
 
 
 def test_secrets_are_in_no_output_and_not_beside_the_image(app: App, tmp_path: Path) -> None:

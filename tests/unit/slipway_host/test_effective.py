@@ -112,7 +112,13 @@ def test_the_page_is_yaml_of_the_values_that_count() -> None:
     assert found["environment"] == {
         "name": "eu",
         "latest": False,
-        "scan": {"gate": "fail", "severity": "CRITICAL", "fixableOnly": False, "failWhenBroken": True},
+        "scan": {
+            "gate": "fail",
+            "severity": "CRITICAL",
+            "onlyNew": False,
+            "fixableOnly": False,
+            "failWhenBroken": True,
+        },
     }
     ui, api = found["services"]["ui"], found["services"]["api-server"]
     assert ui["buildArgs"] == {
