@@ -91,5 +91,6 @@ def start(sandbox: Sandbox) -> None:
         ["unshare", "--mount", "--propagation", "private", "sh", "-c", script],
         env={"SLIPWAY_LAB_PYTHON_SDK_DIGEST": (sdk / "digest").read_text()},
         ready=layout.engine_socket.exists,
-        deadline_s=60,
+        # After a kill it puts its cache in order first: 45 s were seen with 20 GB.
+        deadline_s=240,
     )
