@@ -154,6 +154,7 @@ class Chain:
                 "counts": found.counts,
                 "worst": list(found.worst),
                 "suppressed": list(found.suppressed),
+                "database": found.database,
             },
         )
 

@@ -91,12 +91,14 @@ async def _scan(
     )
     try:
         text = await done.file(REPORT).contents()
+        metadata = await _database(scanner).file("metadata.json").contents()
     except dagger.ExecError as error:
         raise ScannerError(
             f"could not scan the {what}: {quote((error.stderr or error.stdout)[-600:])}",
             next_command="run the same command; scanner.image and scanner.database name its sources",
         ) from error
-    return Scanned(findings=read_report(json.loads(text), what=what), container=done)
+    made = str(json.loads(metadata).get("UpdatedAt", ""))
+    return Scanned(findings=read_report(json.loads(text), what=what, database=made), container=done)
 
 
 async def scan_source(checkout: "Checkout", context: str, ignore: dagger.File | None) -> Scanned:

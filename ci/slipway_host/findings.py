@@ -52,12 +52,14 @@ class Findings:
         items: gravest first.
         suppressed: what the ignore file hides, as lines.
         image_id: digest of the scanned image's config, "" for source.
+        database: day on which the vulnerability database was made, `2026-11-24`.
     """
 
     what: str
     items: tuple[Finding, ...]
     suppressed: tuple[str, ...] = ()
     image_id: str = ""
+    database: str = ""
 
     @property
     def counts(self) -> dict[str, int]:
@@ -74,11 +76,12 @@ class Findings:
 
     @property
     def summary(self) -> str:
-        """The counts, gravest first, and how many findings are suppressed."""
+        """The counts, gravest first, how many findings are suppressed, and how old the database is."""
         counts = self.counts
         said = [f"{counts[name]} {name}" for name in reversed(SEVERITIES) if counts[name]]
         hidden = [f"{len(self.suppressed)} suppressed"] if self.suppressed else []
-        return ", ".join([*said, *hidden]) or "no findings"
+        age = f" (database of {self.database})" if self.database else ""
+        return (", ".join([*said, *hidden]) or "no findings") + age
 
     @property
     def keys(self) -> frozenset[tuple[str, str]]:
@@ -115,8 +118,13 @@ class Findings:
             )
 
 
-def read_report(report: dict[str, Any], *, what: str) -> Findings:
+def read_report(report: dict[str, Any], *, what: str, database: str = "") -> Findings:
     """Return the findings of a Trivy JSON report (schema version 2).
+
+    Args:
+        report: the report.
+        what: `source` or `image`.
+        database: when the vulnerability database was made, ISO 8601.
 
     Raises:
         ScannerError: it is no such report.
@@ -133,7 +141,13 @@ def read_report(report: dict[str, Any], *, what: str) -> Findings:
             suppressed.append(quote(f"{name}: {hidden.get('Statement') or 'no statement'}", limit=120))
     items.sort(key=lambda item: (-SEVERITIES.index(item.severity), item.id, item.where))
     image_id = (report.get("Metadata") or {}).get("ImageID", "")
-    return Findings(what=what, items=tuple(items), suppressed=tuple(suppressed), image_id=image_id)
+    return Findings(
+        what=what,
+        items=tuple(items),
+        suppressed=tuple(suppressed),
+        image_id=image_id,
+        database=database[:10],
+    )
 
 
 def _items(result: dict[str, Any]) -> list[Finding]:

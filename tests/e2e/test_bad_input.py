@@ -74,6 +74,11 @@ class TestWorld:
         app.edit("internal/token/token.go", "package token", "package token\n\nvar broken int = 1.5")
         shows(app.call("deploy"), "test: ", "go vet", "internal/token")
 
+    def test_tests_that_hang_are_ended(self, app: App) -> None:
+        command = "      command: go vet ./... && go test ./..."
+        app.edit("slipway.yaml", command, "      command: sleep 300\n      timeoutS: 3")
+        shows(app.call("test"), "`sleep 300` took more than 3 s", f"dagger call test --service={app.name}")
+
     def test_critical_finding_is_reported_in_dev_and_stops_prod(self, app: App) -> None:
         (app.folder / "tools").mkdir()
         module = "module example.com/tools\n\ngo 1.24\n\nrequire golang.org/x/text v0.2.0\n"

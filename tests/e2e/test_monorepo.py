@@ -4,7 +4,9 @@ The tests of this file are one story and run in their order.
 """
 
 import json
+from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree as ET
 
 from slipway_lab import lab
 from support.app import App
@@ -41,6 +43,19 @@ def test_argument_of_the_environment_is_baked_into_the_page(shop: App) -> None:
     address = shop.get("service", f"{shop.name}-ui")["spec"]["clusterIP"]
     page = lab.inside(shop.layout, ["curl", "-sS", "--max-time", "10", f"http://{address}/"])
     assert "https://api.dev.game-stats.example" in page
+
+
+def test_reports_of_the_tests_are_exported(shop: App, tmp_path: Path) -> None:
+    done = shop.call("test-reports", "export", f"--path={tmp_path}")
+    assert done.code == 0, done.error
+    for part in ("ui", "worker"):
+        path = tmp_path / f"{shop.name}-{part}" / "junit.xml"
+        suites = ET.parse(path).getroot()  # noqa: S314 - our own tests wrote it
+        cases = list(suites.iter("testcase"))
+        assert len(cases) > 5
+        # The worker's database tests run: a PostgreSQL is beside them.
+        assert [case for case in cases if case.find("skipped") is not None] == []
+    assert "ok" in (tmp_path / f"{shop.name}-api" / "output.txt").read_text()
 
 
 def test_only_what_changed_is_deployed(shop: App) -> None:

@@ -46,6 +46,11 @@ def test_counts_every_kind_and_leaves_out_what_passed(findings: Findings) -> Non
     assert findings.image_id == "sha256:abc"
 
 
+def test_age_of_the_database_is_shown() -> None:
+    found = read_report({"SchemaVersion": 2}, what="source", database="2026-11-24T06:12:00Z")
+    assert found.summary == "no findings (database of 2026-11-24)"
+
+
 def test_gate_counts_from_its_severity_up(findings: Findings) -> None:
     with pytest.raises(ScanFindingsError, match=r"3 finding\(s\) of HIGH or higher in the source"):
         findings.gate(Scan(gate="fail", severity="HIGH"), environment="prod")
