@@ -57,7 +57,8 @@ def _many(services: Sequence[Mapping[str, Any]]) -> list[str]:
 
 
 def _aligned(rows: Sequence[tuple[str, ...]], *, right: set[int] | None = None) -> list[str]:
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    # A run that stopped before its first stage ended has no rows.
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))] if rows else []
     lines = []
     for row in rows:
         cells = [

@@ -69,6 +69,13 @@ async def test_several_services_are_a_table_of_stages_with_a_sentence_each() -> 
     assert text[-1].startswith("Failed: ui: gitops: refused.")
 
 
+async def test_service_that_stopped_before_any_stage_ended_has_a_sentence() -> None:
+    run = await run_of("api")
+    run.error = TerminalError("refused", stage="preflight")
+    text = summary(receipt([run.document(**FACTS)], seconds=0, environment="dev", tag="12345678"))
+    assert text.strip() == "Failed: api: preflight: refused. Landed: nothing."
+
+
 def test_no_service_is_said_in_words() -> None:
     document = receipt([], seconds=0, environment="dev", tag="12345678")
     assert summary(document) == "Nothing to do: no service is concerned."
