@@ -23,11 +23,15 @@ CRASHES = 2
 """Failed restarts that are a crash loop before the kubelet calls it one (fault 85)."""
 
 # In order: "pull access denied, repository does not exist" is about rights first (fault 86).
+_DENIED = "the registry refuses the node's credentials, or the repository does not exist"
+DENIED_GRACE_S = 8.0
+"""A kubelet may pull without a pull secret that it has not seen yet ("failed to sync secret cache"), and
+tries again 10 to 15 seconds later: longer than other failed pulls are given."""
 _PULL_CAUSES = (
     (r"\b429\b|toomanyrequests|rate limit", "the registry limits the rate of pulls"),
     (
         r"\b40[13]\b|unauthorized|forbidden|denied|authentication|no basic auth|insufficient_scope",
-        "the registry refuses the node's credentials, or the repository does not exist",
+        _DENIED,
     ),
     (r"not found|manifest unknown|name unknown", "the registry has no such tag or digest"),
     (
@@ -134,6 +138,7 @@ class Trouble:
         next_command: what shows more of it.
         container: whose log has the pod's own words; empty where no container ever started.
         certain: False where the cluster may still get over it by itself within seconds.
+        grace_s: seconds that it is given beyond the usual ones.
     """
 
     key: tuple[str, str]
@@ -142,6 +147,7 @@ class Trouble:
     next_command: str
     container: str = ""
     certain: bool = False
+    grace_s: float = 0
 
 
 def trouble(pod: Json) -> Trouble | None:
@@ -217,6 +223,7 @@ def _refused(pod: Json, kind: str, status: Json) -> Trouble | None:
         f"({reason}, image {image}): {quote(message)}",
         next_command=_describe(pod),
         certain=reason in {"ErrImageNeverPull", "InvalidImageName"},
+        grace_s=DENIED_GRACE_S if _DENIED in what else 0,
     )
 
 

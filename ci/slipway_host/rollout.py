@@ -184,14 +184,15 @@ class _Rollout:
         """Return a trouble that is certain, or that has lasted `after_s`."""
         now = anyio.current_time()
         for key, trouble in self.troubles.items():
-            if trouble.certain or now - self.since[key] >= after_s:
+            if trouble.certain or now - self.since[key] >= after_s + trouble.grace_s:
                 return trouble
         return None
 
     def patience(self, after_s: float) -> float:
         """Return the seconds until the next trouble counts."""
         now = anyio.current_time()
-        return min([waiting.RESYNC_S, *(since + after_s - now for since in self.since.values())])
+        ends = (self.since[key] + after_s + trouble.grace_s for key, trouble in self.troubles.items())
+        return min([waiting.RESYNC_S, *(end - now for end in ends)])
 
 
 async def wait_rollout(
