@@ -327,7 +327,7 @@ async def test_a_refused_pull_gets_until_the_kubelet_tries_again() -> None:
     result = await run(Cluster(failing, failing, DONE), fatal_after_s=0)
     assert result.status is Status.SUCCEEDED
     with pytest.raises(RolloutFailedError):
-        await run(Cluster(stage(pod("n1", "new", NEW, PULL)), DONE), fatal_after_s=0)
+        await run(Cluster(stage(pod("n1", "new", NEW, PULL))), fatal_after_s=0)
 
 
 async def test_a_pull_that_keeps_failing_ends_the_wait_with_its_first_cause() -> None:
