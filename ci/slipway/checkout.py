@@ -2,11 +2,13 @@
 
 import os
 import re
+import uuid
 from dataclasses import dataclass
 from subprocess import CalledProcessError
 from typing import TYPE_CHECKING
 
 import dagger
+from dagger import dag
 
 from slipway_host.errors import SettingsError
 from slipway_host.settings import SHORT_HASH
@@ -49,6 +51,18 @@ class Checkout:
         """Tag of this commit's images; marked where the folder is dirty."""
         short = self.commit[:SHORT_HASH]
         return f"{short}-dirty" if self.changes else short
+
+    async def folder(self, path: str) -> dagger.Directory:
+        """Return a folder of `tree`, known to the engine by its content.
+
+        The tree of a commit is known by the commit: whatever runs on a folder of it would run again
+        for each commit, also for one that changes other folders only. What a call uploads is known by
+        its content, so the folder goes through this process once.
+        """
+        # Below the working directory: the engine takes nothing from elsewhere.
+        name = f"folder-{uuid.uuid4().hex}"
+        await self.tree.directory(path).export(name)
+        return dag.current_module().workdir(name)
 
     async def ancestors(self) -> frozenset[str]:
         """Return the full hashes of the newest `HISTORY` ancestors of the commit."""

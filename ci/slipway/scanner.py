@@ -104,7 +104,7 @@ async def _scan(
 async def scan_source(checkout: "Checkout", context: str, ignore: dagger.File | None) -> Scanned:
     """Scan a folder's files for vulnerabilities, secrets and misconfiguration."""
     scanner = checkout.config.scanner
-    container = _trivy(scanner).with_mounted_directory("/src", checkout.tree.directory(context))
+    container = _trivy(scanner).with_mounted_directory("/src", await checkout.folder(context))
     command = ["filesystem", "--scanners", "vuln,secret,misconfig", "--cache-backend", "memory", "/src"]
     return await _scan(scanner, container, command, "source", ignore)
 

@@ -29,7 +29,7 @@ class TestsFailedError(TerminalError):
     """The service's tests did not pass."""
 
 
-def tested(work: "Work", test: "Test") -> dagger.Container:
+async def tested(work: "Work", test: "Test") -> dagger.Container:
     """Return the container after the test command, whatever it ended with; it runs when it is asked."""
     container = dag.container().from_(test.image)
     for path in test.caches:
@@ -42,7 +42,7 @@ def tested(work: "Work", test: "Test") -> dagger.Container:
     limit = ["timeout", f"--kill-after={KILL_AFTER_S}", str(test.timeout_s)]
     return (
         # A directory of its own and no mount: a report that the command writes can be read back.
-        container.with_directory("/src", work.checkout.tree.directory(work.service.context))
+        container.with_directory("/src", await work.checkout.folder(work.service.context))
         .with_workdir("/src")
         .with_exec([*limit, "sh", "-ec", test.command], expect=dagger.ReturnType.ANY)
     )
@@ -67,7 +67,7 @@ async def run_tests(work: "Work") -> StageResult:
     test = work.service.test
     if test is None:
         return StageResult(stage="test", status=Status.SKIPPED, summary="no test is configured")
-    done = tested(work, test)
+    done = await tested(work, test)
     began = time.monotonic()
     code = await done.exit_code()
     if code == 0:
@@ -97,7 +97,7 @@ async def reports(works: "Sequence[Work]") -> dagger.Directory:
         test = work.service.test
         if test is None:
             return None
-        done = tested(work, test)
+        done = await tested(work, test)
         output = await done.combined_output()
         junit = None
         if test.junit and await done.exists(f"/src/{test.junit}"):

@@ -58,6 +58,24 @@ def test_reports_of_the_tests_are_exported(shop: App, tmp_path: Path) -> None:
     assert "ok" in (tmp_path / f"{shop.name}-api" / "output.txt").read_text()
 
 
+def test_unchanged_folder_is_not_tested_again_for_a_commit_to_another(shop: App, tmp_path: Path) -> None:
+    def reports(name: str) -> dict[str, bytes]:
+        done = shop.call("test-reports", "export", f"--path={tmp_path / name}")
+        assert done.code == 0, done.error
+        return {
+            part: (tmp_path / name / f"{shop.name}-{part}" / "junit.xml").read_bytes()
+            for part in ("ui", "worker")
+        }
+
+    before = reports("before")
+    shop.edit("ui/package.json", '"name"', ' "name"')
+    after = reports("after")
+
+    # A report has its own time: equal bytes are of one and the same run.
+    assert after["worker"] == before["worker"]
+    assert after["ui"] != before["ui"]
+
+
 def test_only_what_changed_is_deployed(shop: App) -> None:
     before = {part: tag(shop, part) for part in PARTS}
     commit = shop.commit({"ui/README.md": "# changed\n"})
