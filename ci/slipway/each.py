@@ -28,7 +28,7 @@ async def each(stage: str, works: Sequence[Work], call: Callable[[Work], Awaitab
             errors[work.name] = error.at(stage, next_command=f"dagger call {stage} --service={work.name}")
 
     await together(*(partial(one, work) for work in works))
-    lines = [f"{work.name}: {said[work.name]}" for work in works if work.name in said]
+    lines = [_entry(work.name, said[work.name]) for work in works if work.name in said]
     text = "\n".join(lines) if works else NOBODY
     if errors:
         if lines:
@@ -36,3 +36,8 @@ async def each(stage: str, works: Sequence[Work], call: Callable[[Work], Awaitab
         ordered = {work.name: errors[work.name] for work in works if work.name in errors}
         raise combined(ordered, total=len(works))
     return text
+
+
+def _entry(name: str, text: str) -> str:
+    """Return a service's part: one line beside its name, several below it."""
+    return f"{name}:\n{text}" if "\n" in text else f"{name}: {text}"

@@ -46,13 +46,15 @@ SILENT_S = 120.0
 
 @dataclass(frozen=True, kw_only=True)
 class Decision:
-    """What to do next: `done`, `wait` or `request`, and the line that says why."""
+    """What to do next: `done`, `wait`, `request` or `terminate`, and the line that says why."""
 
     action: str
     line: str
 
 
-def decide(app: Application, *, synced: str, operated: str, request: str, seen: bool) -> Decision:
+def decide(
+    app: Application, *, synced: str, operated: str, request: str, seen: bool, terminate: bool = False
+) -> Decision:
     """Return what an Application's state asks of us.
 
     Args:
@@ -61,12 +63,17 @@ def decide(app: Application, *, synced: str, operated: str, request: str, seen: 
         operated: the revision with our commit that the latest operation applied, or nothing.
         request: the mark of our operation.
         seen: whether our operation was ever taken up.
+        terminate: end the operation of somebody else.
 
     Raises:
         TerminalError: our operation failed, or a sync window holds the running one back.
     """
     message = quote(str(app.last.get("message", "")), limit=200)
     if app.operation:
+        foreign = not app.requested(request)
+        # One that is only requested cannot be ended yet: the controller takes it up within seconds.
+        if terminate and foreign and app.phase == "Running":
+            return Decision(action="terminate", line=f"ending the sync of {app.initiator}, as asked")
         if app.phase == "Running" and "sync window" in message:
             raise TerminalError(
                 f"a sync window of the project denies the sync: {message}; Argo CD keeps the "
@@ -74,7 +81,7 @@ def decide(app: Application, *, synced: str, operated: str, request: str, seen: 
                 next_command=f"kubectl -n {app.body['metadata']['namespace']} get appproject "
                 f"{app.body['spec'].get('project', 'default')} -o yaml",
             )
-        if not app.requested(request):
+        if foreign:
             return Decision(action="wait", line=f"waiting for the sync of {app.initiator}")
         return Decision(action="wait", line=f"Argo CD syncs: {message or 'not taken up yet'}")
     if app.taken_up(request) and app.phase in FAILED:
@@ -128,7 +135,17 @@ def operation(app: Application, *, revision: str, request: str, run_id: str) -> 
 class _Sync:
     """What a wait remembers from one look to the next."""
 
-    def __init__(self, kube: KubeClient, target: Target, holds: Holds, run_id: str, report: Report) -> None:
+    def __init__(
+        self,
+        kube: KubeClient,
+        target: Target,
+        holds: Holds,
+        run_id: str,
+        report: Report,
+        *,
+        terminate: bool,
+    ) -> None:
+        self.terminate = terminate
         self.kube, self.target, self.holds, self.report = kube, target, holds, report
         self.run_id, self.request = run_id, uuid.uuid4().hex
         self.app: Application | None = None
@@ -145,7 +162,14 @@ class _Sync:
         self.seen = self.seen or app.taken_up(self.request)
         synced = await self.holds.one_of(app.revisions, self.report)
         operated = await self.holds.one_of(app.operated, self.report)
-        decision = decide(app, synced=synced, operated=operated, request=self.request, seen=self.seen)
+        decision = decide(
+            app,
+            synced=synced,
+            operated=operated,
+            request=self.request,
+            seen=self.seen,
+            terminate=self.terminate,
+        )
         if decision.line != self.line:
             self.line = decision.line
             self.report(decision.line)
@@ -154,6 +178,14 @@ class _Sync:
             revision = synced or operated or commit
             await self._patch(operation(app, revision=revision, request=self.request, run_id=self.run_id))
             self.operations += 1
+        elif decision.action == "terminate":
+            # What `argocd app terminate-op` writes; the controller cleans up, and then clears the operation.
+            await self._patch(
+                {
+                    "metadata": {"resourceVersion": app.body["metadata"]["resourceVersion"]},
+                    "status": {"operationState": {"phase": "Terminating"}},
+                }
+            )
         elif decision.action == "wait" and not self.asked:
             await self._patch({"metadata": {"annotations": {REFRESH: "normal"}}})
         return decision.action == "done"
@@ -193,7 +225,7 @@ class _Sync:
             since = app.last.get("startedAt", "a moment ago")
             return DeadlineError(
                 f"a sync of {app.initiator} runs since {since}, and blocked ours for {waited_s:g} s ({said})",
-                next_command=f"argocd app terminate-op {self.target.app}",
+                next_command=f"dagger call sync --service={self.target.service} --terminate, which ends it",
             )
         return DeadlineError(
             f"Argo CD did not apply the commit in {waited_s:g} s: {said}", next_command=app.command
@@ -210,11 +242,13 @@ async def sync(
     report: Report,
     deadline_s: float,
     silent_after_s: float = SILENT_S,
+    terminate: bool = False,
 ) -> StageResult:
     """Return once Argo CD has applied `commit` or a descendant, and compared it as Synced (R12).
 
     Nothing is patched where that is so already. An operation of somebody else is waited for, never
-    replaced. A commit that is applied already as part of a later one is not applied again.
+    replaced; with `terminate` it is ended (fault 81). A commit that is applied already as part of a
+    later one is not applied again.
 
     Raises:
         NotFoundError: no Application, or no Argo CD.
@@ -222,7 +256,7 @@ async def sync(
         DeadlineError: the time ran out, or the controller left the request alone for
             `silent_after_s`.
     """
-    wait = _Sync(kube, target, Holds(commit, contains), run_id, report)
+    wait = _Sync(kube, target, Holds(commit, contains), run_id, report, terminate=terminate)
 
     async def loop(changes: Changes) -> None:
         while not await wait.step(commit):

@@ -194,8 +194,8 @@ class Delivery:
             ancestors=ancestors,
         )
 
-    async def sync(self, settings: GitSettings, commit: str) -> StageResult:
-        """Have Argo CD apply the commit, and wait until it has."""
+    async def sync(self, settings: GitSettings, commit: str, *, terminate: bool = False) -> StageResult:
+        """Have Argo CD apply the commit, and wait until it has; `terminate` ends what blocks it."""
         return await argocd.sync(
             self.kube,
             self.target,
@@ -204,6 +204,7 @@ class Delivery:
             run_id=self.run_id,
             report=self.report,
             deadline_s=self.deadlines.sync_s,
+            terminate=terminate,
         )
 
     async def rollout(self, digest: str) -> StageResult:
@@ -256,9 +257,8 @@ class Delivery:
             lines.append(f"  {complaints}")
         if workload is None:
             return "\n".join([*lines, f"{what} does not exist in namespace {target.namespace}"])
-        status, spec = workload.body.get("status", {}), workload.body["spec"]
-        ready, wanted = status.get("readyReplicas", 0), spec.get("replicas", 1)
-        lines.append(f"{what} in namespace {target.namespace}: {ready} of {wanted} pods ready")
+        count = workload.count
+        lines.append(f"{what} in namespace {target.namespace}: {count.ready} of {count.wanted} pods ready")
         for pod in workload.pods:
             shown = proof.evidence(pod, target)
             since = f" since {shown['started_at']}" if shown["started_at"] else ""

@@ -189,27 +189,50 @@ class KubeClient:
         container: str,
         *,
         previous: bool = False,
+        lines: int | None = None,
+        since: str = "",
+        timestamps: bool = False,
         limit_bytes: int = 4096,
     ) -> str:
-        """Return the end of a container's log; `previous` means the one before its last restart."""
-        request = Request(
-            verb="get",
-            path=f"/api/v1/namespaces/{namespace}/pods/{pod}/log",
-            query=(
-                ("container", container),
-                ("previous", str(previous).lower()),
-                # The server's limitBytes cuts off the end, so here it is no more than a bound.
-                ("tailLines", str(max(10, limit_bytes // 40))),
-                ("limitBytes", str(LOG_LIMIT)),
-            ),
-        )
+        """Return the end of a container's log.
+
+        Args:
+            namespace: of the pod.
+            pod: its name.
+            container: one of its containers.
+            previous: the one before its last restart.
+            lines: how many at most; without it as many as `limit_bytes` may hold.
+            since: RFC 3339; the server takes whole seconds of it.
+            timestamps: put the time before each line.
+            limit_bytes: of the end.
+        """
+        tail = max(10, limit_bytes // 40) if lines is None else lines
+        query = [
+            ("container", container),
+            ("previous", str(previous).lower()),
+            ("timestamps", str(timestamps).lower()),
+            # The server's limitBytes cuts off the end, so here it is no more than a bound.
+            ("tailLines", str(tail)),
+            ("limitBytes", str(LOG_LIMIT)),
+        ]
+        if since:
+            query.append(("sinceTime", since))
+        path = f"/api/v1/namespaces/{namespace}/pods/{pod}/log"
+        request = Request(verb="get", path=path, query=tuple(query))
         body = await again(partial(self._session.answer, request))
         return body[-limit_bytes:].decode(errors="replace")
 
     async def proxy_get(
-        self, namespace: str, pod: str, port: int, path: str, *, deadline_s: float
+        self,
+        namespace: str,
+        pod: str,
+        port: int,
+        path: str,
+        *,
+        deadline_s: float,
+        limit_bytes: int = PROXY_EXCERPT,
     ) -> tuple[int, str]:
-        """Return the status and the first 2 KiB of a pod's answer to a GET, through the API server.
+        """Return status and beginning of a pod's answer to a GET, through the API server.
 
         Raises:
             ServiceUnavailableError: the pod did not answer in time, or not at all.
@@ -222,7 +245,7 @@ class KubeClient:
 
         async def once() -> tuple[int, str]:
             status, body = await anyio.to_thread.run_sync(
-                fetch, self._session.api, request, PROXY_EXCERPT, abandon_on_cancel=True
+                fetch, self._session.api, request, limit_bytes, abandon_on_cancel=True
             )
             # The pod's own 401, 404 or 503 is an answer; the API server's comes as a Status object.
             unreached = body.lower().startswith(b"error trying to reach service")

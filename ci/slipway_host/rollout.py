@@ -7,15 +7,22 @@ The reason is in the pods within seconds (faults 85 to 88).
 from __future__ import annotations
 
 import contextlib
-import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import anyio
 
 from slipway_host import pods, waiting
-from slipway_host.errors import DeadlineError, DeliveryError, RolloutFailedError, quote
+from slipway_host.errors import (
+    AccessDeniedError,
+    DeadlineError,
+    DeliveryError,
+    RolloutFailedError,
+    TransientError,
+    quote,
+)
 from slipway_host.results import StageResult, Status
+from slipway_host.scrub import scrubbed
 from slipway_host.workload import Workload, owned, read_workload, watched_workload
 
 if TYPE_CHECKING:
@@ -28,16 +35,6 @@ if TYPE_CHECKING:
 REVISION = "deployment.kubernetes.io/revision"
 LAST_WORDS = 500
 """Characters of a crashed container's log in an error: the end of it, where the reason is."""
-_CREDENTIALS = (
-    (re.compile(r"(://[^:@/\s]*:)[^@\s]+@"), r"\1***@"),
-    (
-        re.compile(
-            r"((?:passw(?:or)?d|secret|token|api[_-]?key)\w*[\"']?\s*[=:]\s*)[\"']?[^\s\"',;&]+",
-            re.IGNORECASE,
-        ),
-        r"\1***",
-    ),
-)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,29 +52,28 @@ def progress(workload: Workload | None, target: Target, digest: str) -> Progress
         line = f"{what} does not exist yet: waiting for Argo CD to create it"
         return Progress(complete=False, line=line)
     body, spec = workload.body, workload.body["spec"]
+    count = workload.count
     if not pods.carries(spec["template"], target, digest):
         found = ", ".join(c.get("image", "") for c in spec["template"]["spec"]["containers"])
         asks = f"{quote(found, limit=300)}, not for {target.repository}:{target.tag} yet"
         return Progress(complete=False, line=f"{what} asks for {asks}")
     status = body.get("status", {})
-    wanted, updated = spec.get("replicas", 1), status.get("updatedReplicas", 0)
-    available, old = status.get("availableReplicas", 0), status.get("replicas", 0) - updated
     revision = status.get("updateRevision")  # StatefulSets only
     waits = [
         (
             status.get("observedGeneration", 0) < body["metadata"]["generation"],
             "its controller has not seen the change yet",
         ),
-        (updated < wanted, f"{updated} of {wanted} pods updated"),
-        (old > 0, f"{old} old pods are still there"),
+        (count.updated < count.wanted, f"{count.updated} of {count.wanted} pods updated"),
+        (count.old > 0, f"{count.old} old pods are still there"),
         (
-            available < wanted or status.get("unavailableReplicas", 0) > 0,
-            f"{available} of {wanted} new pods available",
+            count.available < count.wanted or count.unavailable > 0,
+            f"{count.available} of {count.wanted} new pods available",
         ),
         (status.get("currentRevision") != revision, f"revision {revision} is not current yet"),
     ]
     line = next((line for waits_on, line in waits if waits_on), "")
-    done = f"all {wanted} pods are updated and available"
+    done = f"all {count.wanted} pods are updated and available"
     return Progress(complete=not line, line=f"{what}: {line or done}")
 
 
@@ -101,6 +97,9 @@ def new_pods(workload: Workload, target: Target, digest: str) -> list[Json]:
         label = "controller-revision-hash"
         ours = [p for p in workload.pods if p["metadata"].get("labels", {}).get(label) == revision]
         return [pod for pod in ours if pods.carries(pod, target, digest)]
+    if target.workload_kind == "DaemonSet":
+        # Its revision is in no status: the image itself says which pods are new.
+        return [pod for pod in workload.pods if pods.carries(pod, target, digest)]
     replica_set = new_replica_set(workload, target, digest)
     return list(owned(workload.pods, {replica_set["metadata"]["uid"]})) if replica_set else []
 
@@ -162,7 +161,22 @@ class _Rollout:
             self.line = seen.line
             self.report(seen.line)
         self._note(workload)
+        await self._excuse()
         return seen, workload
+
+    async def _excuse(self) -> None:
+        """Leave its grace to a refused pull only where the kubelet pulled without the pull secret."""
+        for key, trouble in list(self.troubles.items()):
+            if trouble.grace_s and not await self._without_secret(key[0]):
+                self.troubles[key] = replace(trouble, grace_s=0)
+
+    async def _without_secret(self, pod: str) -> bool:
+        path = f"/api/v1/namespaces/{self.target.namespace}/events"
+        fields = f"involvedObject.name={pod},reason={pods.NO_PULL_SECRET}"
+        try:
+            return bool(await self.kube.list(path, fields=fields))
+        except (AccessDeniedError, TransientError):
+            return True  # nobody knows: some seconds more do less harm than a failed deploy
 
     def _note(self, workload: Workload | None) -> None:
         ours = new_pods(workload, self.target, self.digest) if workload else []
@@ -260,9 +274,5 @@ async def _last_words(kube: KubeClient, target: Target, trouble: Trouble) -> str
     # The rollout has failed either way: the log is worth a few seconds, and no second error.
     with anyio.move_on_after(10), contextlib.suppress(DeliveryError):
         text = await kube.pod_log(target.namespace, trouble.key[0], trouble.container, previous=True)
-    for value in target.secrets.given.values():
-        if value.get_secret_value():
-            text = text.replace(value.get_secret_value(), "***")
-    for pattern, replacement in _CREDENTIALS:
-        text = pattern.sub(replacement, text)
+    text = scrubbed(text, target.secrets.given.values())
     return f"; its last words: {quote(text[-LAST_WORDS:])}" if text.strip() else ""

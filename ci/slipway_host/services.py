@@ -80,10 +80,19 @@ class Health(Model):
     )
 
 
+class Metrics(Model):
+    """The HTTP endpoint with the pods' Prometheus metrics."""
+
+    path: UrlPath = Field("/metrics", description="path that answers in Prometheus' text format")
+    port: Port | None = Field(None, description="port of the container; default: health.port")
+
+
 class Workload(Model):
     """What runs the service's pods."""
 
-    kind: Literal["Deployment", "StatefulSet"] = Field("Deployment", description="its kind in Kubernetes")
+    kind: Literal["Deployment", "StatefulSet", "DaemonSet"] = Field(
+        "Deployment", description="its kind in Kubernetes"
+    )
     name: DnsLabel | None = Field(None, description="its name; default: the application's name")
 
 
@@ -121,6 +130,7 @@ class Service(Model):
     database: Database | None = Field(None, description="a PostgreSQL database; default: none")
     secrets: Secrets = Field(Secrets(), description="the Secret that the pods read")
     health: Health = Field(Health(), description="the endpoint that says whether a pod serves")
+    metrics: Metrics = Field(Metrics(), description="the endpoint with the pods' Prometheus metrics")
     workload: Workload = Field(Workload(), description="what runs the pods")
 
     @model_validator(mode="after")

@@ -105,7 +105,7 @@ class Target:
         commit: 40 hexadecimal characters.
         repository: image repository without tag, `host[:port]/namespace/service`.
         values: path of the values file in the GitOps repository.
-        workload_kind: `Deployment` or `StatefulSet`.
+        workload_kind: `Deployment`, `StatefulSet` or `DaemonSet`.
         health_stable_s: seconds that the endpoint has to stay healthy.
     """
 

@@ -1,4 +1,4 @@
-"""The Deployment or StatefulSet that runs a service, with what belongs to it."""
+"""The Deployment, StatefulSet or DaemonSet that runs a service, with what belongs to it."""
 
 from __future__ import annotations
 
@@ -16,12 +16,48 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Count:
+    """Pods by a workload's own status, under one set of names for all kinds."""
+
+    wanted: int
+    updated: int
+    available: int
+    unavailable: int
+    ready: int
+    old: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class Workload:
-    """A Deployment or StatefulSet with what belongs to it by ownership, not by label alone."""
+    """A workload with what belongs to it by ownership, not by label alone."""
 
     body: Json
     replica_sets: tuple[Json, ...]
     pods: tuple[Json, ...]
+
+    @property
+    def count(self) -> Count:
+        """How many pods there are and should be."""
+        status, spec = self.body.get("status", {}), self.body["spec"]
+        if "desiredNumberScheduled" in status:  # a DaemonSet: as many as there are nodes for it
+            updated = status.get("updatedNumberScheduled", 0)
+            return Count(
+                wanted=status["desiredNumberScheduled"],
+                updated=updated,
+                available=status.get("numberAvailable", 0),
+                unavailable=status.get("numberUnavailable", 0),
+                ready=status.get("numberReady", 0),
+                old=max(0, status.get("currentNumberScheduled", 0) - updated),
+            )
+        updated = status.get("updatedReplicas", 0)
+        return Count(
+            wanted=spec.get("replicas", 1),
+            updated=updated,
+            available=status.get("availableReplicas", 0),
+            unavailable=status.get("unavailableReplicas", 0),
+            ready=status.get("readyReplicas", 0),
+            old=status.get("replicas", 0) - updated,
+        )
 
 
 def _path(target: Target) -> str:

@@ -1,5 +1,9 @@
 """Have Argo CD apply what is on the branch."""
 
+from typing import Annotated
+
+from dagger import Doc
+
 from slipway.each import NOBODY, each
 from slipway.errors import stage_function
 from slipway.inputs import ChangedSince, ServiceNames, Stage
@@ -11,7 +15,12 @@ class SyncStage(Stage):
     """Adds `dagger call sync`."""
 
     @stage_function
-    async def sync(self, service: ServiceNames = None, changed_since: ChangedSince = "") -> str:
+    async def sync(
+        self,
+        service: ServiceNames = None,
+        changed_since: ChangedSince = "",
+        terminate: Annotated[bool, Doc("End a sync of somebody else that blocks this one")] = False,  # noqa: FBT002 - a flag
+    ) -> str:
         """Have Argo CD apply the newest commit of the GitOps branch, and wait until it has."""
         from slipway_host import git
 
@@ -24,7 +33,7 @@ class SyncStage(Stage):
         async with cluster(self) as kube:
 
             async def one(work: Work) -> str:
-                result = await work.delivery(kube, new_run_id()).sync(settings, commit)
+                result = await work.delivery(kube, new_run_id()).sync(settings, commit, terminate=terminate)
                 return f"{result.status}: {result.summary}"
 
             return await each("sync", works, one)

@@ -137,10 +137,12 @@ class ArgoCD:
         if version not in {None, self.body["metadata"]["resourceVersion"]}:
             raise ConflictError("the Application has moved")
         self.patches.append(copy.deepcopy(body))
-        self.body["metadata"]["annotations"].update(body["metadata"]["annotations"])
+        self.body["metadata"]["annotations"].update(body["metadata"].get("annotations", {}))
         if "operation" in body:
             self.body["operation"] = copy.deepcopy(body["operation"])
             self.body["status"].pop("operationState", None)
+        elif "status" in body:
+            self.body["status"]["operationState"] |= body["status"]["operationState"]
         self.touch()
         if error:
             raise error
@@ -295,7 +297,25 @@ async def test_an_operation_that_never_ends_is_named_with_the_way_to_end_it() ->
     body["operation"] = {"initiatedBy": {"username": "mallory"}}
     with pytest.raises(DeadlineError, match="mallory") as caught:
         await run(ArgoCD(body, nothing, takes_up), deadline_s=0.2)
-    assert caught.value.next_command == "argocd app terminate-op api"
+    assert caught.value.next_command == "dagger call sync --service=api --terminate, which ends it"
+
+
+async def test_a_foreign_operation_is_ended_where_that_is_asked_for() -> None:  # fault 81
+    def terminated(body: Json) -> None:
+        assert body["status"]["operationState"]["phase"] == "Terminating"
+        body.pop("operation")
+        body["status"]["operationState"]["phase"] = "Failed"
+
+    body = application(BEFORE)
+    body["operation"] = {"initiatedBy": {"username": "mallory"}}
+    lines: list[str] = []
+    kube = ArgoCD(body, takes_up, terminated, nothing, takes_up, ends(), compares())
+
+    result = await run(kube, lines, terminate=True)
+
+    assert result.status is Status.SUCCEEDED
+    assert "ending the sync of mallory, as asked" in lines
+    assert len(kube.operations) == 1
 
 
 async def test_an_orphaned_running_phase_does_not_block() -> None:

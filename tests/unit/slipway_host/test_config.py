@@ -270,7 +270,7 @@ def test_what_tests_need_and_leave_is_theirs() -> None:
         {"services": {}},
         {"services": {"api": {"health": {"port": "4000"}}}},
         {"services": {"api": {"health": {"port": 0}}}},
-        {"services": {"api": {"workload": {"kind": "DaemonSet"}}}},
+        {"services": {"api": {"workload": {"kind": "CronJob"}}}},
         {"services": {"../x": {}}},
         {"environments": {"pro d": {}}},
         {"environments": {"prod": {"scan": {"severity": "critical"}}}},

@@ -86,7 +86,7 @@ def test_under_ten_lines_are_a_whole_configuration() -> None:
         (
             HEALTH,
             "    workload: {kind: deployment}\n",
-            "expected Deployment or StatefulSet, got 'deployment', did",
+            "expected Deployment or StatefulSet or DaemonSet, got 'deployment', did",
         ),
         (HEALTH, "    app: b\n  b: {}\n", "7: services.b: services api and b share the application b"),
     ],

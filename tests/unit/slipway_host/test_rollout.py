@@ -136,6 +136,7 @@ class Cluster:
         self.log = log
         self.selectors: set[str] = set()
         self.logs: list[tuple[str, str, bool]] = []
+        self.events: list[Json] = []
 
     async def find(self, path: str) -> Json | None:
         assert path.endswith("s/api")
@@ -146,6 +147,9 @@ class Cluster:
         return copy.deepcopy(cast("Json | None", found["body"]))
 
     async def list(self, path: str, *, selector: str = "", fields: str = "") -> list[Json]:
+        if path.endswith("/events"):
+            assert fields.endswith(f",reason={pods.NO_PULL_SECRET}")
+            return self.events
         assert not fields
         self.selectors.add(selector)
         return copy.deepcopy(cast("list[Json]", self.now[path.rpartition("/")[2]]))
@@ -246,6 +250,27 @@ def test_only_pods_of_the_update_revision_count_in_a_stateful_set() -> None:
     assert [pods.name(p) for p in rollout.new_pods(workload, STATEFUL, DIGEST)] == ["api-1"]
 
 
+def test_a_daemon_set_is_complete_once_every_node_has_a_new_pod() -> None:  # R13
+    target = replace(TARGET, workload_kind="DaemonSet")
+    body = deployment(updatedNumberScheduled=2, numberAvailable=3, numberReady=3)
+    body["status"] |= {"desiredNumberScheduled": 3, "currentNumberScheduled": 3}
+    del body["spec"]["replicas"]
+    seen = rollout.progress(Workload(body=body, replica_sets=(), pods=()), target, DIGEST)
+    assert (seen.complete, seen.line) == (False, "DaemonSet/api: 2 of 3 pods updated")
+    body["status"] |= {"updatedNumberScheduled": 3, "numberAvailable": 2, "numberUnavailable": 1}
+    seen = rollout.progress(Workload(body=body, replica_sets=(), pods=()), target, DIGEST)
+    assert (seen.complete, seen.line) == (False, "DaemonSet/api: 2 of 3 new pods available")
+    body["status"] |= {"numberAvailable": 3, "numberUnavailable": 0}
+    assert rollout.progress(Workload(body=body, replica_sets=(), pods=()), target, DIGEST).complete
+
+
+def test_only_pods_with_our_image_count_in_a_daemon_set() -> None:
+    found = (pod("n1", "d", NEW, RUNNING), pod("o1", "d", OLD, RUNNING))
+    target = replace(TARGET, workload_kind="DaemonSet")
+    workload = Workload(body=deployment(), replica_sets=(), pods=found)
+    assert [pods.name(one) for one in rollout.new_pods(workload, target, DIGEST)] == ["n1"]
+
+
 async def test_pods_of_others_with_the_same_labels_are_left_out() -> None:
     cluster = Cluster(world(deployment(), [NEW_SET], [pod("x", "stranger", NEW, RUNNING)]))
     found = await read_workload(cast("KubeClient", cluster), TARGET)
@@ -321,13 +346,16 @@ async def test_a_first_failed_pull_gets_a_moment() -> None:  # fault 86
     assert result.status is Status.SUCCEEDED
 
 
-async def test_a_refused_pull_gets_until_the_kubelet_tries_again() -> None:
+async def test_a_refused_pull_without_its_secret_gets_until_the_kubelet_tries_again() -> None:
     denied: Json = {"waiting": {"reason": "ErrImagePull", "message": "status code: 401 Unauthorized"}}
     failing = stage(pod("n1", "new", NEW, denied))
-    result = await run(Cluster(failing, failing, DONE), fatal_after_s=0)
+    cluster = Cluster(failing, failing, DONE)
+    cluster.events = [{"reason": pods.NO_PULL_SECRET}]
+    result = await run(cluster, fatal_after_s=0)
     assert result.status is Status.SUCCEEDED
-    with pytest.raises(RolloutFailedError):
-        await run(Cluster(stage(pod("n1", "new", NEW, PULL))), fatal_after_s=0)
+    # The kubelet had the pull secret, and the registry refuses it: nothing is to be waited for.
+    with pytest.raises(RolloutFailedError, match="refuses the node's credentials"):
+        await run(Cluster(failing, failing, DONE), fatal_after_s=0)
 
 
 async def test_a_pull_that_keeps_failing_ends_the_wait_with_its_first_cause() -> None:

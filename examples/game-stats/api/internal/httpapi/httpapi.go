@@ -44,17 +44,21 @@ type Options struct {
 	Log      *slog.Logger
 }
 
-type api struct{ Options }
+type api struct {
+	Options
+	answers *answers
+}
 
 // New returns the service's handler.
 func New(options Options) http.Handler {
-	a := api{options}
+	a := api{Options: options, answers: &answers{}}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /health", a.health)
 	mux.HandleFunc("GET /version", a.version)
+	mux.HandleFunc("GET /metrics", a.answers.metrics)
 	mux.HandleFunc("GET /scores", a.list)
 	mux.HandleFunc("POST /scores", a.add)
-	return a.closeWhileDraining(mux)
+	return a.closeWhileDraining(a.answers.counted(mux))
 }
 
 // closeWhileDraining ends each kept-alive connection with its next answer. Closing idle ones at shutdown instead would

@@ -1,0 +1,186 @@
+"""What Slipway's account has to be allowed in the cluster: one list, for whoever asks and whoever grants.
+
+`dagger call doctor` asks the API server for each of them, `dagger call rbac` prints the manifests that
+grant exactly these. Nothing is a wildcard, and no Secret can be listed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from slipway_host.application import GROUP as ARGOCD_GROUP
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from slipway_host.kube import KubeClient
+    from slipway_host.pods import Json
+    from slipway_host.settings import PostgresSettings, Target
+
+REVIEWS = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
+RBAC = "rbac.authorization.k8s.io"
+ARGOCD = ARGOCD_GROUP.split("/")[2]
+NAME = "slipway"
+
+
+@dataclass(frozen=True, kw_only=True, order=True)
+class Right:
+    """One verb on one resource.
+
+    Args:
+        namespace: where; empty for the whole cluster.
+        group: API group; empty for the core one.
+        resource: plural, with its subresource after a slash.
+        verb: RBAC's word.
+        name: the one object that is meant; empty for all. `create` cannot be limited to a name.
+        use: stage or function that needs it.
+    """
+
+    namespace: str
+    group: str = ""
+    resource: str
+    verb: str
+    name: str = ""
+    use: str
+
+    def __str__(self) -> str:
+        what = f"{self.resource}.{self.group}" if self.group else self.resource
+        one = f" {self.name}" if self.name else ""
+        where = f" in namespace {self.namespace}" if self.namespace else ""
+        return f"{self.verb} {what}{one}{where}"
+
+    @property
+    def review(self) -> Json:
+        """The question for the API server."""
+        resource, _, subresource = self.resource.partition("/")
+        attributes = {
+            "namespace": self.namespace,
+            "verb": self.verb,
+            "group": self.group,
+            "resource": resource,
+            "subresource": subresource,
+            "name": self.name,
+        }
+        asked = {key: value for key, value in attributes.items() if value}
+        return {
+            "apiVersion": "authorization.k8s.io/v1",
+            "kind": "SelfSubjectAccessReview",
+            "metadata": {},
+            "spec": {"resourceAttributes": asked},
+        }
+
+
+def rights(target: Target, postgres: PostgresSettings) -> list[Right]:
+    """Return what a service's stages and functions need, each once."""
+    own, workload = target.namespace, f"{target.workload_kind.lower()}s"
+
+    def several(
+        namespace: str, use: str, resource: str, *verbs: str, group: str = "", name: str = ""
+    ) -> None:
+        found.extend(
+            # RBAC cannot tell by name what does not exist yet.
+            Right(
+                namespace=namespace,
+                group=group,
+                resource=resource,
+                verb=verb,
+                name="" if verb == "create" and "/" not in resource else name,
+                use=use,
+            )
+            for verb in verbs
+        )
+
+    found: list[Right] = []
+    several("", "secrets", "namespaces", "get", name=own)
+    several("", "secrets", "namespaces", "create")
+    for secret in (target.secrets.name, target.secrets.pull_secret):
+        several(own, "secrets", "secrets", "get", "create", "patch", name=secret)
+    if target.database:
+        several(postgres.namespace, "database", "pods", "list")
+        several(postgres.namespace, "database", "pods/exec", "get", "create")
+        if postgres.admin_password is None:
+            several(postgres.namespace, "database", "secrets", "get", name=postgres.secret)
+    app = {"group": ARGOCD, "name": target.app}
+    several(target.argocd_namespace, "sync", "applications", "get", "list", "watch", "patch", **app)
+    several(own, "rollout", workload, "get", "list", "watch", group="apps", name=target.workload_name)
+    if target.workload_kind == "Deployment":
+        several(own, "rollout", "replicasets", "list", "watch", group="apps")
+    several(own, "rollout", "pods", "list", "watch")
+    several(own, "rollout", "events", "list")
+    several(own, "logs", "pods/log", "get")
+    several(own, "health", "pods/proxy", "get")
+    return list(dict.fromkeys(found))
+
+
+async def denied(kube: KubeClient, asked: Iterable[Right]) -> list[Right]:
+    """Return those that this account does not have, by the API server's own word.
+
+    Raises:
+        DeliveryError: the API server does not answer, or knows no such account.
+    """
+    return [right for right in asked if not await _allowed(kube, right)]
+
+
+async def _allowed(kube: KubeClient, right: Right) -> bool:
+    answer = await kube.create(REVIEWS, right.review)
+    return bool(answer.get("status", {}).get("allowed"))
+
+
+def manifests(asked: Iterable[Right], *, account: str, namespace: str) -> list[Json]:
+    """Return the ServiceAccount, and a Role and its binding for each namespace, that grant the rights.
+
+    Args:
+        asked: rights of all services.
+        account: name of the ServiceAccount.
+        namespace: where it is.
+    """
+    subject = {"kind": "ServiceAccount", "name": account, "namespace": namespace}
+    labels = {"app.kubernetes.io/name": NAME, "app.kubernetes.io/managed-by": NAME}
+    body: list[Json] = [
+        {
+            "apiVersion": "v1",
+            "kind": "ServiceAccount",
+            "metadata": {"name": account, "namespace": namespace, "labels": labels},
+        }
+    ]
+    every = sorted(set(asked))
+    for place in sorted({right.namespace for right in every}):
+        kind = "Role" if place else "ClusterRole"
+        metadata: Json = {"name": account, "labels": labels}
+        if place:
+            metadata["namespace"] = place
+        body += [
+            {
+                "apiVersion": f"{RBAC}/v1",
+                "kind": kind,
+                "metadata": metadata,
+                "rules": _rules([right for right in every if right.namespace == place]),
+            },
+            {
+                "apiVersion": f"{RBAC}/v1",
+                "kind": f"{kind}Binding",
+                "metadata": metadata,
+                "roleRef": {"apiGroup": RBAC, "kind": kind, "name": account},
+                "subjects": [subject],
+            },
+        ]
+    return body
+
+
+def _rules(asked: list[Right]) -> list[Json]:
+    """Return one rule for each object or kind, with all of its verbs."""
+    grouped: dict[Right, list[str]] = {}
+    for right in asked:
+        verbs = grouped.setdefault(replace(right, verb="", use=""), [])
+        if right.verb not in verbs:
+            verbs.append(right.verb)
+    return [
+        {
+            "apiGroups": [right.group],
+            "resources": [right.resource],
+            **({"resourceNames": [right.name]} if right.name else {}),
+            "verbs": sorted(verbs),
+        }
+        for right, verbs in grouped.items()
+    ]

@@ -1,0 +1,66 @@
+"""R17 and fault 81: what people ask of a service that runs, and how a stuck sync is ended.
+
+The tests of this file are one story and run in their order.
+"""
+
+import json
+import time
+
+from slipway_lab.kubernetes import kubectl
+from support.app import App
+
+NOWHERE = "0" * 40
+
+
+def test_logs_are_those_of_the_running_pods(app: App) -> None:
+    app.deploy()
+    done = app.call("logs", "--tail=20")
+    assert done.code == 0, done.error
+    lines = done.out.strip().splitlines()
+    assert lines[0] == f"{app.name}:"
+    pods = json.loads(app.kubectl("get", "pods", "-o", "json"))["items"]
+    names = {pod["metadata"]["name"] for pod in pods}
+    assert {line.partition(": ")[0] for line in lines[1:]} == names
+    assert any('"msg":"serving"' in line for line in lines)
+    assert "no container was ever restarted" in app.call("logs", "--previous").out
+
+
+def test_new_lines_are_printed_as_they_come(app: App) -> None:
+    begun = time.monotonic()
+    # Nothing is new in a service that nobody uses; its new pod begins to talk while it is followed.
+    app.kubectl("delete", "pod", "--all", "--wait=false")
+    done = app.call("logs", "--follow=12", progress="logs")
+    assert done.code == 0, done.stderr
+    assert time.monotonic() - begun >= 12
+    assert '"msg":"serving"' in done.stderr
+    assert "new lines in 12 s" in done.out
+
+
+def test_metrics_are_those_of_each_ready_pod(app: App) -> None:
+    app.kubectl("rollout", "status", f"deployment/{app.name}", "--timeout=60s")
+    done = app.call("metrics", "--match=http_requests")
+    assert done.code == 0, done.error
+    assert 'http_requests_total{code="2xx"}' in done.out
+    assert "# TYPE http_requests_total counter" in done.out
+
+
+def test_stuck_sync_is_named_waited_for_and_ended_on_request(app: App) -> None:  # faults 80 and 81
+    # Somebody's sync of a commit that is nowhere, to be tried again in an hour: it runs until then.
+    stuck = {
+        "operation": {
+            "initiatedBy": {"username": "mallory"},
+            "retry": {"limit": 5, "backoff": {"duration": "1h", "maxDuration": "5h"}},
+            "sync": {"revision": NOWHERE},
+        }
+    }
+    application = ["-n", "argocd", "patch", "application", app.name]
+    kubectl(app.layout, *application, "--type=merge", "--patch", json.dumps(stuck))
+    app.kubectl("scale", "deployment", app.name, "--replicas=0")  # so that there is something to apply
+
+    done = app.call("sync", "--terminate", progress="logs")
+
+    assert done.code == 0, done.error
+    assert "ending the sync of mallory, as asked" in done.stderr
+    found = json.loads(kubectl(app.layout, "-n", "argocd", "get", "application", app.name, "-o", "json"))
+    assert "operation" not in found
+    assert found["status"]["sync"]["status"] == "Synced"

@@ -1,0 +1,108 @@
+"""The list of rights: what is in it, and that what is asked is what is granted."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, cast
+
+from slipway_host.rights import Right, denied, manifests, rights
+from slipway_host.settings import DatabaseSettings, PostgresSettings, SecretsSettings, Target
+
+if TYPE_CHECKING:
+    from slipway_host.kube import KubeClient
+
+Json = dict[str, Any]
+TARGET = Target(
+    service="api",
+    app="api",
+    environment="prod",
+    commit="0" * 40,
+    repository="registry.test/acme/api",
+    namespace="mosuon",
+    values="apps/api/values.yaml",
+    argocd_namespace="argocd",
+    workload_kind="Deployment",
+    workload_name="api",
+    health_path="/health",
+    health_port=4000,
+    health_stable_s=0,
+    database=DatabaseSettings(name="api", role="api"),
+    secrets=SecretsSettings(name="api-secrets"),
+)
+POSTGRES = PostgresSettings(
+    namespace="infra",
+    selector="app=postgres",
+    container="postgresql",
+    host="db",
+    port=5432,
+    admin_user="postgres",
+    secret="postgresql",
+)
+
+
+def words(found: list[Right]) -> list[str]:
+    return [str(right) for right in found]
+
+
+def test_no_right_is_a_wildcard_and_no_secret_can_be_listed() -> None:
+    found = rights(TARGET, POSTGRES)
+    assert not any("*" in f"{right}" for right in found)
+    assert not any(right.resource == "secrets" and right.verb in {"list", "watch"} for right in found)
+    assert all(right.name for right in found if right.resource == "secrets" and right.verb != "create")
+
+
+def test_service_without_a_database_needs_nothing_where_the_database_is() -> None:
+    found = rights(replace(TARGET, database=None), POSTGRES)
+    assert not any(right.namespace == "infra" for right in found)
+    assert "create pods/exec in namespace infra" in words(rights(TARGET, POSTGRES))  # fault 49
+
+
+async def test_what_the_server_denies_is_returned_and_nothing_else() -> None:
+    class Server:
+        def __init__(self) -> None:
+            self.asked: list[Json] = []
+
+        async def create(self, path: str, body: Json) -> Json:
+            assert path == "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
+            self.asked.append(body["spec"]["resourceAttributes"])
+            allowed = self.asked[-1].get("subresource") != "exec"
+            return {"status": {"allowed": allowed}}
+
+    server = Server()
+    found = await denied(cast("KubeClient", server), rights(TARGET, POSTGRES))
+    assert words(found) == ["get pods/exec in namespace infra", "create pods/exec in namespace infra"]
+    assert {
+        "namespace": "mosuon",
+        "verb": "get",
+        "resource": "secrets",
+        "name": "api-secrets",
+    } in server.asked
+
+
+def test_manifests_grant_what_is_asked_for() -> None:
+    asked = rights(TARGET, POSTGRES)
+    granted = {
+        (
+            role["metadata"].get("namespace", ""),
+            rule["apiGroups"][0],
+            rule["resources"][0],
+            verb,
+            rule.get("resourceNames", [""])[0],
+        )
+        for role in manifests(asked, account="deployer", namespace="ci")
+        for rule in role.get("rules", [])
+        for verb in rule["verbs"]
+    }
+    assert granted == {(one.namespace, one.group, one.resource, one.verb, one.name) for one in asked}
+
+
+def test_every_role_is_bound_to_the_one_account() -> None:
+    body = manifests(rights(TARGET, POSTGRES), account="deployer", namespace="ci")
+    assert body[0]["metadata"]["namespace"] == "ci"
+    roles = [one for one in body if one["kind"].endswith("Role")]
+    bindings = [one for one in body if one["kind"].endswith("RoleBinding")]
+    assert [role["metadata"].get("namespace", "") for role in roles] == ["", "argocd", "infra", "mosuon"]
+    assert [b["roleRef"]["kind"] for b in bindings] == [role["kind"] for role in roles]
+    assert all(
+        b["subjects"] == [{"kind": "ServiceAccount", "name": "deployer", "namespace": "ci"}] for b in bindings
+    )
