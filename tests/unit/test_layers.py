@@ -68,6 +68,7 @@ LAYERS = {
         "selection",
         "targets",
         "values",
+        "vulnerability_db",
         "waiting",
         "workload",
     },
