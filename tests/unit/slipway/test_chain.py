@@ -1,5 +1,6 @@
 """What a scan that could not be done, or not well enough, means for a run (faults 14 to 17)."""
 
+import dataclasses
 import datetime as dt
 from dataclasses import dataclass
 from types import SimpleNamespace
@@ -9,9 +10,9 @@ import pytest
 
 from slipway.chain import Accounts, Chain
 from slipway_host.environments import Environment, Scan
-from slipway_host.errors import ScannerError
+from slipway_host.errors import ConflictError, ScannerError
 from slipway_host.findings import read_report
-from slipway_host.results import Status
+from slipway_host.results import StageResult, Status
 from slipway_host.vulnerability_db import VulnerabilityDB
 
 pytestmark = pytest.mark.anyio
@@ -73,3 +74,19 @@ async def test_scan_with_a_database_of_any_age_succeeds_where_none_is_too_old() 
     result = await chain(Scan(), Scanner())._scan("source", None)
     assert result.status is Status.SUCCEEDED
     assert result.summary.startswith("1 HIGH (database of 2026-11-01, 23 days old, a cached copy")
+
+
+async def test_image_that_was_not_scanned_is_not_taken_for_pushed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fault 20: the config's digest goes through scan and push."""
+
+    async def publish_all(*_: object) -> StageResult:
+        outputs = {"digest": "sha256:d", "imageId": "sha256:other"}
+        return StageResult(stage="push", status=Status.SUCCEEDED, summary="", outputs=outputs)
+
+    monkeypatch.setattr("slipway.chain.publish_all", publish_all)
+    scanned = chain(Scan(), Scanner())
+    scanned._scans["image"] = dataclasses.replace(FOUND, image_id="sha256:scanned")
+    with pytest.raises(
+        ConflictError, match=r"pushed \(sha256:other\) is not what was scanned \(sha256:scanned\)"
+    ):
+        await scanned._push(cast("Any", object()))
