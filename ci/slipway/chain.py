@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import dagger
 
-from slipway import images, scanner
+from slipway import images
 from slipway.inputs import say
 from slipway.publisher import publish_all
 from slipway.tester import run_tests
 from slipway.work import Work
-from slipway_host.errors import ConflictError, DeliveryError
-from slipway_host.findings import Findings, ScannerError
+from slipway_host.errors import ConflictError, DeliveryError, ScannerError
 from slipway_host.results import StageResult, Status
 from slipway_host.run import Run
 from slipway_host.together import together
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from slipway_host.delivery import Delivery
+    from slipway_host.findings import Findings
     from slipway_host.settings import GitSettings, PostgresSettings, RegistrySettings
 
 COMMAND = "dagger call deploy"
@@ -133,39 +133,32 @@ class Chain:
     async def _scan(self, what: str, image: dagger.Container | None) -> StageResult:
         work, policy = self.work, self.work.environment.scan
         known: frozenset[tuple[str, str]] = frozenset()
+        found: Findings | None = None
         try:
-            ignore = await scanner.ignore_file(work.checkout)
             if image:
-                found = (await scanner.scan_image(work.checkout, image, ignore)).findings
-                known = await self._running(ignore) if policy.only_new else known
+                found = (await work.scanner.image(image)).findings
+                known = await self._running() if policy.only_new else known
             else:
-                found = (await scanner.scan_source(work.checkout, work.service.context, ignore)).findings
+                found = (await work.scanner.source(work.service.context)).findings
+            self._scans[what] = found
+            found.gate(policy, environment=work.target.environment, known=known)
         except ScannerError as error:
             if policy.fail_when_broken:
                 raise
-            return StageResult(stage=f"scan-{what}", status=Status.INCONCLUSIVE, summary=error.cause)
-        self._scans[what] = found
-        found.gate(policy, environment=work.target.environment, known=known)
-        return StageResult(
-            stage=f"scan-{what}",
-            status=Status.SUCCEEDED,
-            summary=found.summary,
-            outputs={
-                "counts": found.counts,
-                "worst": list(found.worst),
-                "suppressed": list(found.suppressed),
-                "database": found.database,
-            },
-        )
+            status, summary = Status.INCONCLUSIVE, error.cause
+        else:
+            status, summary = Status.SUCCEEDED, found.summary
+        outputs = found.document if found else {}
+        return StageResult(stage=f"scan-{what}", status=status, summary=summary, outputs=outputs)
 
-    async def _running(self, ignore: dagger.File | None) -> frozenset[tuple[str, str]]:
+    async def _running(self) -> frozenset[tuple[str, str]]:
         """Return the findings of the image that runs now; none where nothing runs."""
         digest = await self.delivery.running_digest()
         if not digest:
             return frozenset()
         password = self.work.secret("registry_password")
         image = images.pulled(self.work.target.repository, digest, self.accounts.registry, password)
-        return (await scanner.scan_image(self.work.checkout, image, ignore)).findings.keys
+        return (await self.work.scanner.image(image)).findings.keys
 
     async def _push(self, image: dagger.Container | None) -> None:
         async def push() -> StageResult:

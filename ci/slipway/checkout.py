@@ -91,6 +91,28 @@ class Checkout:
             ) from error
         return frozenset(filter(None, said.split("\0"))) | set(self.changes)
 
+    async def branch(self, name: str, *, asked_by: str) -> dagger.Directory:
+        """Return the files of a branch, the remote's as it was fetched last before a local one; no network.
+
+        Args:
+            name: the branch.
+            asked_by: configuration key that names it, for the error.
+
+        Raises:
+            SettingsError: the repository here does not have that branch.
+        """
+        for ref in (f"refs/remotes/origin/{name}", f"refs/heads/{name}"):
+            found = self.repository.ref(ref)
+            try:
+                await found.commit()
+            except dagger.QueryError:
+                continue
+            return found.tree(discard_git_dir=True)
+        raise SettingsError(
+            f"this repository has no branch {name!r}, which {asked_by} names",
+            next_command=f"git fetch origin {name} (in GitHub Actions: fetch-depth: 0)",
+        )
+
 
 async def _git(git_dir: dagger.Directory, *arguments: str) -> str:
     import anyio

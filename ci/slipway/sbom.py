@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any
 import dagger
 from dagger import dag
 
-from slipway_host.errors import quote
-from slipway_host.findings import ScannerError
+from slipway_host.errors import ScannerError, quote
 
 if TYPE_CHECKING:
     from slipway.checkout import Checkout

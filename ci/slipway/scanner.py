@@ -4,7 +4,6 @@
 is a broken scanner, and the gate counts findings in the JSON itself (fault 14).
 """
 
-import datetime as dt
 import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -12,14 +11,14 @@ from typing import TYPE_CHECKING
 import dagger
 from dagger import dag
 
-from slipway_host.errors import quote
-from slipway_host.findings import Findings, ScannerError, check_ignore_file, read_report
+from slipway.trivy_db import CACHE, TrivyDB
+from slipway_host.errors import ScannerError, quote
+from slipway_host.findings import Findings, check_ignore_file, read_report
+from slipway_host.together import Once
 
 if TYPE_CHECKING:
     from slipway.checkout import Checkout
-    from slipway_host.config import Scanner
 
-CACHE = "/trivy"
 REPORT = "/report.json"
 IGNORE = "/ignore.yaml"
 FORMATS = {"json": "json", "sarif": "sarif", "table": "txt"}
@@ -44,80 +43,76 @@ class Scanned:
         return await self.report("table").contents()
 
 
-def _trivy(scanner: "Scanner") -> dagger.Container:
-    return dag.container().from_(scanner.image)
+class Trivy:
+    """Trivy for all services of one call: database and ignore file are looked up once.
 
-
-def _database(scanner: "Scanner") -> dagger.Directory:
-    """Return today's vulnerability database; asked for once a day and engine."""
-    today = f"{dt.datetime.now(dt.UTC):%Y-%m-%d}"
-    download = ["trivy", "--cache-dir", CACHE, "image", "--download-db-only", "--no-progress"]
-    return (
-        _trivy(scanner)
-        .with_env_variable("SLIPWAY_DATABASE_OF", today)
-        .with_exec([*download, "--db-repository", scanner.database])
-        .directory(f"{CACHE}/db")
-    )
-
-
-async def ignore_file(checkout: "Checkout") -> dagger.File | None:
-    """Return the commit's ignore file, None where it has none.
-
-    Raises:
-        SettingsError: an entry in it never expires.
+    Args:
+        checkout: what is scanned, and the configuration.
     """
-    path = checkout.config.scanner.ignore_file
-    if not await checkout.tree.exists(path):
-        return None
-    found = checkout.tree.file(path)
-    check_ignore_file(await found.contents(), path=path)
-    return found
 
+    def __init__(self, checkout: "Checkout") -> None:
+        self._checkout = checkout
+        self._scanner = checkout.config.scanner
+        self._database = TrivyDB(self._scanner)
+        self._ignore = Once(self._ignore_file)
 
-async def _scan(
-    scanner: "Scanner",
-    container: dagger.Container,
-    command: list[str],
-    what: str,
-    ignore: dagger.File | None,
-) -> Scanned:
-    flags = ["--cache-dir", CACHE, "--skip-db-update", "--skip-check-update", "--skip-version-check"]
-    flags += ["--no-progress", "--offline-scan", "--format", "json", "--output", REPORT]
-    if ignore:
-        container = container.with_mounted_file(IGNORE, ignore)
-        flags += ["--ignorefile", IGNORE, "--show-suppressed"]
-    done = container.with_mounted_directory(f"{CACHE}/db", _database(scanner)).with_exec(
-        ["trivy", *command[:1], *flags, *command[1:]]
-    )
-    try:
-        text = await done.file(REPORT).contents()
-        metadata = await _database(scanner).file("metadata.json").contents()
-    except dagger.ExecError as error:
-        raise ScannerError(
-            f"could not scan the {what}: {quote((error.stderr or error.stdout)[-600:])}",
-            next_command="run the same command; scanner.image and scanner.database name its sources",
-        ) from error
-    made = str(json.loads(metadata).get("UpdatedAt", ""))
-    return Scanned(findings=read_report(json.loads(text), what=what, database=made), container=done)
+    async def source(self, context: str) -> Scanned:
+        """Scan a folder's files for vulnerabilities, secrets and misconfiguration."""
+        container = dag.container().from_(self._scanner.image)
+        container = container.with_mounted_directory("/src", await self._checkout.folder(context))
+        command = ["filesystem", "--scanners", "vuln,secret,misconfig", "--cache-backend", "memory", "/src"]
+        return await self._scan(container, command, "source")
 
+    async def image(self, image: dagger.Container) -> Scanned:
+        """Scan an image, a built one before it is pushed anywhere."""
+        layers = dag.cache_volume("slipway-trivy-layers")
+        container = (
+            dag.container()
+            .from_(self._scanner.image)
+            # One scan at a time: Trivy locks its layer cache and gives up when it has to wait.
+            .with_mounted_cache(f"{CACHE}/fanal", layers, sharing=dagger.CacheSharingMode.LOCKED)
+            .with_mounted_file("/image.tar", image.as_tarball())
+        )
+        command = ["image", "--scanners", "vuln,secret", "--input", "/image.tar"]
+        return await self._scan(container, command, "image")
 
-async def scan_source(checkout: "Checkout", context: str, ignore: dagger.File | None) -> Scanned:
-    """Scan a folder's files for vulnerabilities, secrets and misconfiguration."""
-    scanner = checkout.config.scanner
-    container = _trivy(scanner).with_mounted_directory("/src", await checkout.folder(context))
-    command = ["filesystem", "--scanners", "vuln,secret,misconfig", "--cache-backend", "memory", "/src"]
-    return await _scan(scanner, container, command, "source", ignore)
+    async def _scan(self, container: dagger.Container, command: list[str], what: str) -> Scanned:
+        ignore = await self._ignore()
+        folder, database = await self._database.get()
+        flags = ["--cache-dir", CACHE, "--skip-db-update", "--skip-check-update", "--skip-version-check"]
+        flags += ["--no-progress", "--offline-scan", "--format", "json", "--output", REPORT]
+        if ignore:
+            container = container.with_mounted_file(IGNORE, ignore)
+            flags += ["--ignorefile", IGNORE, "--show-suppressed"]
+        done = container.with_mounted_directory(f"{CACHE}/db", folder).with_exec(
+            ["trivy", *command[:1], *flags, *command[1:]]
+        )
+        try:
+            text = await done.file(REPORT).contents()
+        except dagger.QueryError as error:
+            words = (
+                (error.stderr or error.stdout)[-600:] if isinstance(error, dagger.ExecError) else str(error)
+            )
+            raise ScannerError(
+                f"could not scan the {what}: {quote(words)}",
+                next_command="run the same command; scanner.image names Trivy's image",
+            ) from error
+        return Scanned(findings=read_report(json.loads(text), what=what, database=database), container=done)
 
+    async def _ignore_file(self) -> dagger.File | None:
+        """Return the ignore file that counts, None where there is none.
 
-async def scan_image(checkout: "Checkout", image: dagger.Container, ignore: dagger.File | None) -> Scanned:
-    """Scan an image, a built one before it is pushed anywhere."""
-    scanner = checkout.config.scanner
-    layers = dag.cache_volume("slipway-trivy-layers")
-    container = (
-        _trivy(scanner)
-        # One scan at a time: Trivy locks its layer cache and gives up when it has to wait.
-        .with_mounted_cache(f"{CACHE}/fanal", layers, sharing=dagger.CacheSharingMode.LOCKED)
-        .with_mounted_file("/image.tar", image.as_tarball())
-    )
-    command = ["image", "--scanners", "vuln,secret", "--input", "/image.tar"]
-    return await _scan(scanner, container, command, "image", ignore)
+        Raises:
+            SettingsError: an entry in it never expires, or the branch that it is read from is not here.
+        """
+        path, branch = self._scanner.ignore_file, self._scanner.ignore_from
+        tree = (
+            await self._checkout.branch(branch, asked_by="scanner.ignoreFrom")
+            if branch
+            else self._checkout.tree
+        )
+        if not await tree.exists(path):
+            return None
+        found = tree.file(path)
+        check_ignore_file(await found.contents(), path=f"{path} of {branch}" if branch else path)
+        return found

@@ -11,6 +11,7 @@ from slipway import images
 from slipway.checkout import Checkout, open_checkout
 from slipway.credentials import how_to_give, reveal, reveal_optional
 from slipway.inputs import Stage, say
+from slipway.scanner import Trivy
 from slipway_host.errors import NotFoundError, SettingsError
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ class Work:
         service: its configuration.
         environment: the environment's configuration.
         target: where it goes, every default filled in.
+        scanner: Trivy, shared by all services of the call.
     """
 
     inputs: Stage
@@ -40,6 +42,7 @@ class Work:
     service: "Service"
     environment: "Environment"
     target: "Target"
+    scanner: Trivy
 
     @property
     def recipe(self) -> images.Recipe:
@@ -170,6 +173,7 @@ async def open_works(
         paths = await checkout.changed_since(changed_since)
         names = selection.changed(config, names, paths, config_path=inputs.config_path)
     jwt = await reveal_optional(inputs.jwt_secret, "JWT_SECRET")
+    trivy = Trivy(checkout)
     works = [
         Work(
             inputs=inputs,
@@ -184,6 +188,7 @@ async def open_works(
                 commit=checkout.commit,
                 jwt_secret=jwt,
             ),
+            scanner=trivy,
         )
         for name in names
     ]

@@ -89,15 +89,23 @@ class ArgoCD(Model):
 
 
 class Scanner(Model):
-    """The Trivy image, its vulnerability database, and what it leaves out."""
+    """The Trivy image, its vulnerability databases, and what it leaves out."""
 
     image: ImageReference = Field("docker.io/aquasec/trivy:0.73.0", description="image of Trivy")
-    database: ImageReference = Field(
-        "ghcr.io/aquasecurity/trivy-db:2", description="vulnerability database, or your mirror of it"
+    databases: list[ImageReference] = Field(
+        ["mirror.gcr.io/aquasec/trivy-db:2", "ghcr.io/aquasecurity/trivy-db:2"],
+        min_length=1,
+        description="where the vulnerability database is, first choice first; the next one is asked whenever "
+        "one fails, for whatever reason",
     )
     ignore_file: RelativePath = Field(
         ".trivyignore.yaml",
         description="findings to leave out, from the repository's root; may be absent",
+    )
+    ignore_from: Branch | None = Field(
+        None,
+        description="branch whose ignore file counts, so that no change brings its own; default: the "
+        "commit's own file counts",
     )
 
 

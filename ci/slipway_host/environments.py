@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -16,8 +16,16 @@ if TYPE_CHECKING:
 PROD = "prod"
 
 
+OLDEST_DATABASE_DAYS = 7
+"""Published four times a day: after a week every mirror is broken, and no holiday is that long."""
+
+
 def _where_it_fails(data: dict[str, Any]) -> bool:
     return data.get("gate") == "fail"
+
+
+def _a_week_where_it_fails(data: dict[str, Any]) -> int | None:
+    return OLDEST_DATABASE_DAYS if _where_it_fails(data) else None
 
 
 class Scan(Model):
@@ -38,6 +46,17 @@ class Scan(Model):
     fail_when_broken: bool = Field(
         default_factory=_where_it_fails,
         description="a scanner that could not scan stops the run; default: true where gate is fail",
+    )
+    max_database_age_days: Annotated[int, Field(ge=1, le=365)] | None = Field(
+        default_factory=_a_week_where_it_fails,
+        description="with an older vulnerability database, the scanner counts as one that could not scan: "
+        "what became known since would pass; null for no limit; "
+        f"default: {OLDEST_DATABASE_DAYS} where gate is fail, else none",
+    )
+    refuse_end_of_life: bool = Field(
+        default=False,
+        description="the gate stops an image whose operating system gets no security updates any more, so "
+        "that nothing new is found in it",
     )
 
 

@@ -116,6 +116,10 @@ class ScanFindingsError(TerminalError):
     """The scanner found what the environment's policy refuses."""
 
 
+class ScannerError(TerminalError):
+    """The scanner did not do its work, or not well enough: findings are unknown, not absent."""
+
+
 class RolloutFailedError(TerminalError):
     """The new pods cannot become ready."""
 

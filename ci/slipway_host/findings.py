@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from slipway_host.errors import ScanFindingsError, SettingsError, TerminalError, quote
+from slipway_host.errors import ScanFindingsError, ScannerError, SettingsError, quote
 
 if TYPE_CHECKING:
-    from slipway_host.config import Scan
+    from slipway_host.environments import Scan
+    from slipway_host.vulnerability_db import VulnerabilityDB
 
 SEVERITIES = ("UNKNOWN", "LOW", "MEDIUM", "HIGH", "CRITICAL")
 LISTED = 3
 # https://trivy.dev/docs/latest/configuration/filtering/#trivyignoreyaml
 SECTIONS = ("vulnerabilities", "misconfigurations", "secrets", "licenses")
-
-
-class ScannerError(TerminalError):
-    """The scanner did not do its work: nothing is known about findings."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,14 +50,18 @@ class Findings:
         items: gravest first.
         suppressed: what the ignore file hides, as lines.
         image_id: digest of the scanned image's config, "" for source.
-        database: day on which the vulnerability database was made, `2026-11-24`.
+        os: the image's operating system, `debian 13.1`; "" for source, and where there is none.
+        end_of_life: that system gets no security updates any more.
+        database: what was looked up; None in a report that nobody scanned for.
     """
 
     what: str
     items: tuple[Finding, ...]
     suppressed: tuple[str, ...] = ()
     image_id: str = ""
-    database: str = ""
+    os: str = ""
+    end_of_life: bool = False
+    database: VulnerabilityDB | None = None
 
     @property
     def counts(self) -> dict[str, int]:
@@ -76,12 +78,26 @@ class Findings:
 
     @property
     def summary(self) -> str:
-        """The counts, gravest first, how many findings are suppressed, and how old the database is."""
+        """The counts, gravest first, what is suppressed or at its end of life, and the database's age."""
         counts = self.counts
-        said = [f"{counts[name]} {name}" for name in reversed(SEVERITIES) if counts[name]]
-        hidden = [f"{len(self.suppressed)} suppressed"] if self.suppressed else []
-        age = f" (database of {self.database})" if self.database else ""
-        return (", ".join([*said, *hidden]) or "no findings") + age
+        said = [f"{counts[name]} {name}" for name in reversed(SEVERITIES) if counts[name]] or ["no findings"]
+        if self.suppressed:
+            said.append(f"{len(self.suppressed)} suppressed")
+        if self.end_of_life:
+            said.append(f"{self.os} is end-of-life")
+        age = f" ({self.database})" if self.database else ""
+        return ", ".join(said) + age
+
+    @property
+    def document(self) -> dict[str, Any]:
+        """The findings as JSON values, for the receipt."""
+        return {
+            "counts": self.counts,
+            "worst": list(self.worst),
+            "suppressed": list(self.suppressed),
+            **({"os": self.os, "endOfLife": self.end_of_life} if self.os else {}),
+            **({"database": self.database.document} if self.database else {}),
+        }
 
     @property
     def keys(self) -> frozenset[tuple[str, str]]:
@@ -99,7 +115,9 @@ class Findings:
             known: keys of findings that run already, for a policy that refuses only new ones.
 
         Raises:
-            ScanFindingsError: the gate is `fail` and findings reach its severity.
+            ScanFindingsError: the gate is `fail`, and findings reach its severity or the system is at its end
+                of life where that is refused.
+            ScannerError: the database is older than the policy takes.
         """
         bound = SEVERITIES.index(policy.severity)
         refused = [
@@ -116,15 +134,28 @@ class Findings:
                 f"{environment} refuses: {worst}",
                 next_command="update the packages named, then run the same command",
             )
+        if policy.gate == "fail" and policy.refuse_end_of_life and self.end_of_life:
+            raise ScanFindingsError(
+                f"the {self.what}'s {self.os} is end-of-life, which {environment} refuses: nobody says what "
+                "is vulnerable in it",
+                next_command="move to a base image that is maintained, then run the same command",
+            )
+        limit = policy.max_database_age_days
+        if limit and self.database and self.database.age > dt.timedelta(days=limit):
+            raise ScannerError(
+                f"{environment} takes no vulnerability database older than {limit} days; "
+                f"in the {self.what}, an older one shows {self.summary}",
+                next_command="mend the mirrors in scanner.databases, then run the same command",
+            )
 
 
-def read_report(report: dict[str, Any], *, what: str, database: str = "") -> Findings:
+def read_report(report: dict[str, Any], *, what: str, database: VulnerabilityDB | None = None) -> Findings:
     """Return the findings of a Trivy JSON report (schema version 2).
 
     Args:
         report: the report.
         what: `source` or `image`.
-        database: when the vulnerability database was made, ISO 8601.
+        database: what the scan looked up.
 
     Raises:
         ScannerError: it is no such report.
@@ -140,13 +171,16 @@ def read_report(report: dict[str, Any], *, what: str, database: str = "") -> Fin
             name = found.get("VulnerabilityID") or found.get("RuleID") or found.get("ID", "")
             suppressed.append(quote(f"{name}: {hidden.get('Statement') or 'no statement'}", limit=120))
     items.sort(key=lambda item: (-SEVERITIES.index(item.severity), item.id, item.where))
-    image_id = (report.get("Metadata") or {}).get("ImageID", "")
+    metadata = report.get("Metadata") or {}
+    system = metadata.get("OS") or {}
     return Findings(
         what=what,
         items=tuple(items),
         suppressed=tuple(suppressed),
-        image_id=image_id,
-        database=database[:10],
+        image_id=metadata.get("ImageID", ""),
+        os=quote(f"{system.get('Family', '')} {system.get('Name', '')}", limit=40),
+        end_of_life=bool(system.get("EOSL")),
+        database=database,
     )
 
 

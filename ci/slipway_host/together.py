@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeVar
+import copy
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 import anyio
 
@@ -38,3 +39,32 @@ async def together(*calls: Callable[[], Awaitable[T]]) -> list[T]:
     except BaseExceptionGroup as group:
         raise first_error(group) from None
     return [results[index] for index in range(len(calls))]
+
+
+class Once(Generic[T]):
+    """Makes something when it is first asked for; whoever asks meanwhile waits for the same.
+
+    An expected failure is everybody's, too: what took long to fail is not tried again by the next one.
+
+    Args:
+        make: makes it.
+    """
+
+    def __init__(self, make: Callable[[], Awaitable[T]]) -> None:
+        self._make = make
+        self._lock = anyio.Lock()
+        self._made: list[T] = []
+        self._failed: DeliveryError | None = None
+
+    async def __call__(self) -> T:
+        """Return what was made."""
+        async with self._lock:
+            if not self._made and self._failed is None:
+                try:
+                    self._made.append(await self._make())
+                except DeliveryError as error:
+                    self._failed = error
+        if self._failed:
+            # A copy each: the stages that it stops write their own names into it.
+            raise copy.copy(self._failed) from self._failed
+        return self._made[0]

@@ -1,57 +1,19 @@
 """Faults C 22 to 29: a registry that fails while the engine pushes, by a script before the real one."""
 
-import json
-import subprocess
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
-from typing import Any
-
 import pytest
 
 from slipway_lab.layout import REGISTRY
-from slipway_lab.sandbox import TRUST, Sandbox
-from support import faulty_registry
 from support.app import App, Call
+from support.faults import Fault, faulty
 
 PORT = 5443
 PROXY = f"10.86.0.1:{PORT}"
-Fault = dict[str, Any]
-
-
-@contextmanager
-def faulty(app: App, *faults: Fault) -> Iterator[list[tuple[str, str, Fault | None]]]:
-    """Let the registry fail by script while the block runs; yields what was asked, filled at the end."""
-    pki = app.layout.state / "pki"
-    program = Path(faulty_registry.__file__)
-    proxy = subprocess.Popen(
-        [
-            *Sandbox(app.layout).enter(),
-            *("env", f"SSL_CERT_FILE={TRUST}", sys.executable, program),
-            *(str(PORT), REGISTRY, pki / "server.pem", pki / "server.key"),
-        ],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    assert proxy.stdin
-    assert proxy.stdout
-    proxy.stdin.write(json.dumps(faults) + "\n")
-    proxy.stdin.flush()
-    assert json.loads(proxy.stdout.readline()) == "ready"
-    asked: list[tuple[str, str, Fault | None]] = []
-    try:
-        yield asked
-    finally:
-        out, _ = proxy.communicate(timeout=20)
-        asked += [tuple(json.loads(line)) for line in out.splitlines()]
 
 
 def push(app: App, *faults: Fault) -> tuple[Call, list[Fault]]:
     """Push a commit of its own through the proxy; return how it ended and which faults were met."""
     app.edit("main.go", "package main", "package main\n")
-    with faulty(app, *faults) as asked:
+    with faulty(app.layout, REGISTRY, PORT, *faults) as asked:
         said = app.call("push")
     return said, [fault for _, _, fault in asked if fault]
 

@@ -89,6 +89,10 @@ class App:
         """Return the service's commit."""
         return self._git("rev-parse", "HEAD")
 
+    def set_ref(self, ref: str, commit: str) -> None:
+        """Make a branch of the service's repository name a commit."""
+        self._git("update-ref", ref, commit)
+
     def _commit(self) -> str:
         self._git("add", "--all")
         self._git("commit", "--quiet", "--message", "change")

@@ -72,6 +72,7 @@ LAYERS = {
         "selection",
         "targets",
         "values",
+        "vulnerability_db",
         "waiting",
         "workload",
     },

@@ -10,7 +10,7 @@ from slipway.each import each
 from slipway.errors import stage_function
 from slipway.inputs import ChangedSince, ServiceNames, Stage, say
 from slipway.work import Work, open_works
-from slipway_host.errors import ScanFindingsError
+from slipway_host.errors import ScanFindingsError, ScannerError
 from slipway_host.together import together
 
 
@@ -46,13 +46,10 @@ class ScanStage(Stage):
 
 
 async def _scan(work: Work) -> list[scanner.Scanned]:
-    ignore = await scanner.ignore_file(work.checkout)
+    async def image() -> scanner.Scanned:
+        return await work.scanner.image(await images.built(work))
 
-    async def scanned_image() -> scanner.Scanned:
-        return await scanner.scan_image(work.checkout, await images.built(work), ignore)
-
-    source = partial(scanner.scan_source, work.checkout, work.service.context, ignore)
-    return await together(source, scanned_image)
+    return await together(partial(work.scanner.source, work.service.context), image)
 
 
 async def _gated(work: Work) -> str:
@@ -60,21 +57,28 @@ async def _gated(work: Work) -> str:
 
     Raises:
         ScanFindingsError: the gate refuses it; the tables are printed before.
+        ScannerError: the database is too old to say, where the environment's policy stops for that.
     """
     scanned = await _scan(work)
     tables = await together(*(one.table for one in scanned))
-    report = "\n".join(
+    parts = [
         f"{one.findings.what}: {one.findings.summary}\n{table.strip()}".rstrip()
         for one, table in zip(scanned, tables, strict=True)
-    )
+    ]
+    policy = work.environment.scan
     try:
         for one in scanned:
-            one.findings.gate(work.environment.scan, environment=work.target.environment)
-    except ScanFindingsError:
+            try:
+                one.findings.gate(policy, environment=work.target.environment)
+            except ScannerError as error:
+                if policy.fail_when_broken:
+                    raise
+                parts.append(f"Inconclusive: {error.cause}")
+    except (ScanFindingsError, ScannerError):
         # A function that fails returns nothing, and whoever has to act needs the whole table.
-        say(f"{work.name}: {report}")
+        say(f"{work.name}: " + "\n".join(parts))
         raise
-    return report
+    return "\n".join(parts)
 
 
 STAGE = ScanStage

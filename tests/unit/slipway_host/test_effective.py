@@ -118,6 +118,8 @@ def test_the_page_is_yaml_of_the_values_that_count() -> None:
             "onlyNew": False,
             "fixableOnly": False,
             "failWhenBroken": True,
+            "maxDatabaseAgeDays": 7,
+            "refuseEndOfLife": False,
         },
     }
     ui, api = found["services"]["ui"], found["services"]["api-server"]

@@ -170,3 +170,11 @@ def test_a_child_that_only_sets_the_gate_fails_when_broken() -> None:
     assert found.environment("a").scan.fail_when_broken is False
     assert found.environment("b").scan.fail_when_broken is True
     assert Environment().scan.fixable_only is False
+
+
+def test_age_of_the_database_is_limited_where_the_gate_fails_unless_said_otherwise() -> None:
+    assert config().environment("prod").scan.max_database_age_days == 7
+    assert config().environment("dev").scan.max_database_age_days is None
+    unlimited = config(prod={"scan": {"maxDatabaseAgeDays": None}})
+    assert unlimited.environment("prod").scan.max_database_age_days is None
+    assert "greater than or equal to 1" in wrong(prod={"scan": {"maxDatabaseAgeDays": 0}})

@@ -1,8 +1,12 @@
+import dataclasses
+import datetime as dt
+
 import pytest
 
 from slipway_host.environments import Scan
-from slipway_host.errors import ScanFindingsError, SettingsError
-from slipway_host.findings import Findings, ScannerError, check_ignore_file, read_report
+from slipway_host.errors import ScanFindingsError, ScannerError, SettingsError
+from slipway_host.findings import Findings, check_ignore_file, read_report
+from slipway_host.vulnerability_db import VulnerabilityDB
 
 REPORT = {
     "SchemaVersion": 2,
@@ -46,9 +50,64 @@ def test_counts_every_kind_and_leaves_out_what_passed(findings: Findings) -> Non
     assert findings.image_id == "sha256:abc"
 
 
+def database(*, days: float, source: str = "mirror.example/db:2") -> VulnerabilityDB:
+    return VulnerabilityDB(
+        updated=dt.datetime(2026, 11, 24, tzinfo=dt.UTC), age=dt.timedelta(days=days), source=source
+    )
+
+
 def test_age_of_the_database_is_shown() -> None:
-    found = read_report({"SchemaVersion": 2}, what="source", database="2026-11-24T06:12:00Z")
+    found = read_report({"SchemaVersion": 2}, what="source", database=database(days=0.5))
     assert found.summary == "no findings (database of 2026-11-24)"
+    assert found.document["database"] == {
+        "updatedAt": "2026-11-24T00:00:00Z",
+        "ageHours": 12,
+        "cached": False,
+        "source": "mirror.example/db:2",
+    }
+
+
+def test_cached_database_is_called_one(findings: Findings) -> None:
+    """Fault 15: with its age, in the summary and in the receipt."""
+    found = dataclasses.replace(findings, database=database(days=3, source=""))
+    assert "(database of 2026-11-24, 3 days old, a cached copy, since no mirror answers)" in found.summary
+    assert found.document["database"] == {
+        "updatedAt": "2026-11-24T00:00:00Z",
+        "ageHours": 72,
+        "cached": True,
+    }
+
+
+@pytest.mark.parametrize("days", [6.9, 7.1])
+def test_stale_database_is_a_scanner_that_could_not_scan(days: float) -> None:
+    """Fault 17: in prod after a week, in dev never."""
+    found = read_report({"SchemaVersion": 2}, what="image", database=database(days=days))
+    found.gate(Scan(), environment="dev")
+    found.gate(Scan(gate="fail", maxDatabaseAgeDays=None), environment="prod")
+    prod = Scan(gate="fail")
+    if days < 7:
+        found.gate(prod, environment="prod")
+        return
+    with pytest.raises(
+        ScannerError, match=r"prod takes no .* older than 7 days; in the image, .* no findings"
+    ):
+        found.gate(prod, environment="prod")
+    with pytest.raises(ScannerError, match="older than 3 days"):
+        found.gate(Scan(maxDatabaseAgeDays=3), environment="dev")
+
+
+def test_system_at_its_end_of_life_is_shown_and_refused_where_asked() -> None:
+    """Fault 17: no findings in it mean that nobody looks any more."""
+    report = {"SchemaVersion": 2, "Metadata": {"OS": {"Family": "debian", "Name": "9.13", "EOSL": True}}}
+    found = read_report(report, what="image")
+    assert found.summary == "no findings, debian 9.13 is end-of-life"
+    assert (found.document["os"], found.document["endOfLife"]) == ("debian 9.13", True)
+    found.gate(Scan(gate="fail"), environment="prod")
+    found.gate(Scan(gate="report", refuseEndOfLife=True), environment="dev")
+    with pytest.raises(
+        ScanFindingsError, match=r"the image's debian 9\.13 is end-of-life, which prod refuses"
+    ):
+        found.gate(Scan(gate="fail", refuseEndOfLife=True), environment="prod")
 
 
 def test_gate_counts_from_its_severity_up(findings: Findings) -> None:
