@@ -44,8 +44,7 @@ class LogsStage(Stage):
                         kube, work.target, seconds=follow, report=say, container=container
                     )
                     return f"{count} new lines in {follow} s"
-                said = await logs.tail(kube, work.target, lines=tail, previous=previous, container=container)
-                return f"\n{said}"
+                return await logs.tail(kube, work.target, lines=tail, previous=previous, container=container)
 
             return await each("logs", works, one)
 
@@ -64,8 +63,7 @@ class LogsStage(Stage):
             async def one(work: Work) -> str:
                 endpoint = work.service.metrics
                 port = endpoint.port or work.service.health.port
-                found = await metrics.snapshot(kube, work.target, port=port, path=endpoint.path, match=match)
-                return f"\n{found}"
+                return await metrics.snapshot(kube, work.target, port=port, path=endpoint.path, match=match)
 
             return await each("metrics", works, one)
 
