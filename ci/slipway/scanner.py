@@ -6,7 +6,8 @@ is a broken scanner, and the gate counts findings in the JSON itself (fault 14).
 
 import datetime as dt
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import dagger
@@ -14,9 +15,11 @@ from dagger import dag
 
 from slipway_host.errors import quote
 from slipway_host.findings import Findings, ScannerError, check_ignore_file, read_report
+from slipway_host.together import together
 
 if TYPE_CHECKING:
     from slipway.checkout import Checkout
+    from slipway.images import Image
     from slipway_host.config import Scanner
 
 CACHE = "/trivy"
@@ -27,10 +30,14 @@ FORMATS = {"json": "json", "sarif": "sarif", "table": "txt"}
 
 @dataclass(frozen=True, kw_only=True)
 class Scanned:
-    """A finished scan: what was found, and the container that holds Trivy's own report."""
+    """A finished scan: what was found, and the container that holds Trivy's own report.
+
+    `platform` is the image's, where it has several.
+    """
 
     findings: Findings
     container: dagger.Container
+    platform: str = ""
 
     def report(self, kind: str) -> dagger.File:
         """Return the report as `json`, `sarif` or `table`: nothing is scanned twice."""
@@ -109,8 +116,18 @@ async def scan_source(checkout: "Checkout", context: str, ignore: dagger.File | 
     return await _scan(scanner, container, command, "source", ignore)
 
 
-async def scan_image(checkout: "Checkout", image: dagger.Container, ignore: dagger.File | None) -> Scanned:
-    """Scan an image, a built one before it is pushed anywhere."""
+async def scan_image(checkout: "Checkout", image: "Image", ignore: dagger.File | None) -> list[Scanned]:
+    """Scan an image, a built one before it is pushed anywhere; each of its platforms by itself."""
+    variants = image.variants.items()
+    named = not image.single
+    return await together(
+        *(partial(_scan_one, checkout, one, ignore, platform if named else "") for platform, one in variants)
+    )
+
+
+async def _scan_one(
+    checkout: "Checkout", image: dagger.Container, ignore: dagger.File | None, platform: str
+) -> Scanned:
     scanner = checkout.config.scanner
     layers = dag.cache_volume("slipway-trivy-layers")
     container = (
@@ -120,4 +137,7 @@ async def scan_image(checkout: "Checkout", image: dagger.Container, ignore: dagg
         .with_mounted_file("/image.tar", image.as_tarball())
     )
     command = ["image", "--scanners", "vuln,secret", "--input", "/image.tar"]
-    return await _scan(scanner, container, command, "image", ignore)
+    # An ENV or an ARG is in no layer: it is in the image's config and in its history (fault 32).
+    command += ["--image-config-scanners", "secret"]
+    what = f"image for {platform}" if platform else "image"
+    return replace(await _scan(scanner, container, command, what, ignore), platform=platform)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from slipway_host.errors import ScanFindingsError, SettingsError, TerminalError, quote
@@ -30,6 +30,7 @@ class Finding:
         where: package, file or resource.
         fixed: the version that mends it; empty for a vulnerability that nothing mends yet.
         fixable: whether somebody can do something about it now.
+        platforms: those whose image has it, where not all have.
     """
 
     severity: str
@@ -37,10 +38,12 @@ class Finding:
     where: str
     fixed: str = ""
     fixable: bool = True
+    platforms: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         mended = f" (fixed: {self.fixed})" if self.fixed else "" if self.fixable else " (not fixed yet)"
-        return quote(f"{self.id} in {self.where}{mended}", limit=120)
+        only = f" for {', '.join(self.platforms)}" if self.platforms else ""
+        return quote(f"{self.id} in {self.where}{only}{mended}", limit=120)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,14 +54,14 @@ class Findings:
         what: `source` or `image`.
         items: gravest first.
         suppressed: what the ignore file hides, as lines.
-        image_id: digest of the scanned image's config, "" for source.
+        image_ids: digests of the scanned images' configs, one for each platform; none for source.
         database: day on which the vulnerability database was made, `2026-11-24`.
     """
 
     what: str
     items: tuple[Finding, ...]
     suppressed: tuple[str, ...] = ()
-    image_id: str = ""
+    image_ids: frozenset[str] = frozenset()
     database: str = ""
 
     @property
@@ -139,15 +142,41 @@ def read_report(report: dict[str, Any], *, what: str, database: str = "") -> Fin
             found = hidden.get("Finding") or {}
             name = found.get("VulnerabilityID") or found.get("RuleID") or found.get("ID", "")
             suppressed.append(quote(f"{name}: {hidden.get('Statement') or 'no statement'}", limit=120))
-    items.sort(key=lambda item: (-SEVERITIES.index(item.severity), item.id, item.where))
-    image_id = (report.get("Metadata") or {}).get("ImageID", "")
+    items.sort(key=_gravity)
+    image_id = (report.get("Metadata") or {}).get("ImageID")
     return Findings(
         what=what,
         items=tuple(items),
         suppressed=tuple(suppressed),
-        image_id=image_id,
+        image_ids=frozenset({image_id} if image_id else ()),
         database=database[:10],
     )
+
+
+def merged(found: dict[str, Findings]) -> Findings:
+    """Return the findings of one image's platforms as one: what several have is one finding.
+
+    Args:
+        found: platform → the findings of its image, all of one scanner.
+    """
+    platforms: dict[Finding, list[str]] = {}
+    for platform, findings in found.items():
+        for item in dict.fromkeys(findings.items):
+            platforms.setdefault(item, []).append(platform)
+    items = [
+        item if len(has) == len(found) else replace(item, platforms=tuple(has))
+        for item, has in platforms.items()
+    ]
+    return replace(
+        next(iter(found.values())),
+        items=tuple(sorted(items, key=_gravity)),
+        suppressed=tuple(dict.fromkeys(line for each in found.values() for line in each.suppressed)),
+        image_ids=frozenset().union(*(each.image_ids for each in found.values())),
+    )
+
+
+def _gravity(item: Finding) -> tuple[int, str, str]:
+    return -SEVERITIES.index(item.severity), item.id, item.where
 
 
 def _items(result: dict[str, Any]) -> list[Finding]:

@@ -24,6 +24,7 @@ LAYERS = {
         "errors",
         "names",
         "progress",
+        "remote_image",
         "results",
         "services",
         "settings",
