@@ -57,3 +57,17 @@ def build_error(error: dagger.QueryError, platform: str) -> BuildError:
             next_command="correct the Dockerfile or the code; `dagger call build` tries it alone",
         )
     return BuildError(f"{where}{quote(words)}", next_command="dagger call build")
+
+
+def same_platform(one: str, other: str) -> bool:
+    """Say whether two names mean one platform: v8 is the only arm64 there is."""
+    return one.removesuffix("/v8") == other.removesuffix("/v8")
+
+
+def wrong_platform(found: str, platform: str) -> BuildError:
+    """Return the error for an image that is not for the platform it was built for."""
+    return BuildError(
+        f"for {platform}: the image that was built says {found}: its base image does not exist for "
+        f"{platform}, or it is scratch, which Dagger 0.21 marks with the engine's own platform",
+        next_command="name a base image that exists for every platform, like gcr.io/distroless/static",
+    )

@@ -10,7 +10,7 @@ import dagger
 from dagger import dag
 
 from slipway.credentials import build_secrets
-from slipway.failures import build_error
+from slipway.failures import build_error, same_platform, wrong_platform
 from slipway_host.errors import ConflictError, SettingsError
 from slipway_host.together import together
 
@@ -148,9 +148,12 @@ async def built_for(work: "Work", platform: str) -> dagger.Container:
     for name, value in labels.items():
         image = image.with_label(name, value)
     try:
-        return await image.sync()
+        image, found = await image.sync(), str(await image.platform())
     except dagger.QueryError as error:
         raise build_error(error, platform) from error
+    if platform and not same_platform(found, platform):
+        raise wrong_platform(found, platform)
+    return image
 
 
 async def find_pushed(

@@ -137,7 +137,7 @@ async def _scan_one(
         .with_mounted_file("/image.tar", image.as_tarball())
     )
     command = ["image", "--scanners", "vuln,secret", "--input", "/image.tar"]
-    # An ENV or an ARG is in no layer: it is in the image's config and in its history (fault 32).
+    # An ENV is in no layer but in the image's config (fault 32).
     command += ["--image-config-scanners", "secret"]
     what = f"image for {platform}" if platform else "image"
     return replace(await _scan(scanner, container, command, what, ignore), platform=platform)

@@ -109,7 +109,7 @@ class Service(Model):
     )
     platforms: Annotated[tuple[Platform, ...], Field(strict=False)] = Field(
         (),
-        description="platforms to build for, like linux/arm64, several as one index; default: the engine's own",
+        description="platforms to build for, like linux/arm64; several are one index; default: the engine's",
     )
     depends_on: Annotated[tuple[DnsLabel, ...], Field(strict=False)] = Field(
         (), description="services that have to be deployed before this one"

@@ -1,6 +1,5 @@
 """One application of a test's own on the lab, and `dagger call` in its repository."""
 
-import datetime as dt
 import json
 import os
 import subprocess
@@ -116,23 +115,6 @@ class App:
         """Return the tag, where the registry's storage has it for this service; nothing otherwise."""
         repositories = self.layout.state / "registry/docker/registry/v2/repositories"
         return [path.name for path in repositories.glob(f"*/{self.name}/_manifests/tags/{tag}")]
-
-    def tag_digest(self, tag: str) -> str:
-        """Return what a tag of this service names in the registry's storage."""
-        repositories = self.layout.state / "registry/docker/registry/v2/repositories"
-        (link,) = repositories.glob(f"*/{self.name}/_manifests/tags/{tag}/current/link")
-        return link.read_text().strip()
-
-    def blob(self, digest: str) -> bytes:
-        """Return a blob or a manifest of the registry's storage."""
-        hexadecimal = digest.removeprefix("sha256:")
-        blobs = self.layout.state / "registry/docker/registry/v2/blobs/sha256"
-        return (blobs / hexadecimal[:2] / hexadecimal / "data").read_bytes()
-
-    def committed_at(self) -> str:
-        """Return when the service's commit was made, ISO 8601 in UTC."""
-        seconds = int(self._git("show", "--no-patch", "--format=%ct"))
-        return f"{dt.datetime.fromtimestamp(seconds, dt.UTC):%Y-%m-%dT%H:%M:%SZ}"
 
     def gitops_file(self, path: str) -> str:
         """Return a file of the GitOps repository's main."""

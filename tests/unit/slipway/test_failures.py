@@ -7,7 +7,7 @@ import gql
 import pytest
 from dagger._exceptions import QueryErrorValue
 
-from slipway.failures import build_error
+from slipway.failures import build_error, same_platform, wrong_platform
 
 
 def failed(message: str, **extensions: Any) -> dagger.QueryError:
@@ -36,3 +36,12 @@ def test_cause_and_remedy_are_named(stderr: str, code: int, cause: str, command:
 def test_engine_that_fails_without_a_command_is_quoted() -> None:
     error = failed("failed to extract layer: no space left on device")
     assert "a disk is full" in build_error(error, "").cause
+
+
+def test_image_for_another_platform_is_said_so() -> None:
+    assert same_platform("linux/arm64", "linux/arm64/v8")
+    assert not same_platform("linux/amd64", "linux/arm64")
+    assert not same_platform("linux/arm/v7", "linux/arm")
+    assert "for linux/arm64: the image that was built says linux/amd64" in (
+        wrong_platform("linux/amd64", "linux/arm64").cause
+    )
