@@ -1,11 +1,9 @@
 """One service's stages in their order, and what runs side by side."""
 
 import datetime as dt
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
-
-import dagger
 
 from slipway import images
 from slipway.inputs import say
@@ -13,6 +11,7 @@ from slipway.publisher import publish_all
 from slipway.tester import run_tests
 from slipway.work import Work
 from slipway_host.errors import ConflictError, DeliveryError, ScannerError
+from slipway_host.findings import Findings, merged
 from slipway_host.results import StageResult, Status
 from slipway_host.run import Run
 from slipway_host.together import together
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from slipway_host.delivery import Delivery
-    from slipway_host.findings import Findings
+    from slipway_host.remote_image import RemoteImage
     from slipway_host.settings import GitSettings, PostgresSettings, RegistrySettings
 
 COMMAND = "dagger call deploy"
@@ -51,6 +50,7 @@ class Chain:
         self.delivery = delivery
         self.run = Run(service=work.name, report=say, next_command=COMMAND)
         self.digest = ""
+        self._there: RemoteImage | None = None
         self._began = dt.datetime.now(dt.UTC)
         self.accounts = accounts
         self._scans: dict[str, Findings] = {}
@@ -66,7 +66,7 @@ class Chain:
     async def prepare(self) -> None:
         """Everything up to the GitOps commit."""
         git, postgres = self.accounts.git, self.accounts.postgres
-        image: list[dagger.Container | None] = []
+        image: list[images.Image | None] = []
 
         async def build() -> None:
             image.append(await self._image())
@@ -83,11 +83,13 @@ class Chain:
     async def arrive(self) -> None:
         """Wait until what was committed is proven to run."""
         git, digest = self.accounts.git, self.digest
+        manifests = frozenset(self.run.results["push"].outputs["manifests"].values())
         commit = str(self.run.results["gitops"].outputs["commit"])
         await self._stage("sync", partial(self.delivery.sync, git, commit))
         await self._stage("rollout", partial(self.delivery.rollout, digest))
-        await self._stage("health", partial(self.delivery.health, digest))
-        await self._stage("proof", partial(self.delivery.proof, git, commit=commit, digest=digest))
+        await self._stage("health", partial(self.delivery.health, digest, manifests))
+        proof = partial(self.delivery.proof, git, commit=commit, digest=digest, manifests=manifests)
+        await self._stage("proof", proof)
 
     def document(self) -> dict[str, Any]:
         """Return the service's part of the receipt."""
@@ -102,14 +104,14 @@ class Chain:
     async def _stage(self, name: str, call: "Callable[[], Awaitable[StageResult]]") -> None:
         await self.run.stage(name, call)
 
-    async def _image(self) -> dagger.Container | None:
+    async def _image(self) -> images.Image | None:
         """Build and scan; return the image to push, None where the registry has it."""
         work = self.work
         try:
             found = await work.pushed()
         except DeliveryError as error:
             raise error.at("preflight", landed=self.run.landed, next_command=COMMAND) from error
-        image: dagger.Container | None = None
+        image: images.Image | None = None
 
         async def build() -> StageResult:
             nonlocal image
@@ -124,19 +126,18 @@ class Chain:
 
         await self._stage("build", build)
         if found:
-            self.digest = found.digest
-            password = work.secret("registry_password")
-            image = images.pulled(work.target.repository, found.digest, self.accounts.registry, password)
+            self._there, self.digest = found, found.digest
+            image = self._pulled(found)
         await self._stage("scan-image", partial(self._scan, "image", image))
         return None if found else image
 
-    async def _scan(self, what: str, image: dagger.Container | None) -> StageResult:
+    async def _scan(self, what: str, image: images.Image | None) -> StageResult:
         work, policy = self.work, self.work.environment.scan
         known: frozenset[tuple[str, str]] = frozenset()
         found: Findings | None = None
         try:
             if image:
-                found = (await work.scanner.image(image)).findings
+                found = await self._found(image)
                 known = await self._running() if policy.only_new else known
             else:
                 found = (await work.scanner.source(work.service.context)).findings
@@ -151,28 +152,40 @@ class Chain:
         outputs = found.document if found else {}
         return StageResult(stage=f"scan-{what}", status=status, summary=summary, outputs=outputs)
 
+    async def _found(self, image: images.Image) -> Findings:
+        """Return the findings of all platforms of an image as one."""
+        scanned = await self.work.scanner.image(image)
+        return replace(merged({one.platform: one.findings for one in scanned}), what="image")
+
     async def _running(self) -> frozenset[tuple[str, str]]:
         """Return the findings of the image that runs now; none where nothing runs."""
         digest = await self.delivery.running_digest()
-        if not digest:
+        there = await self.work.tagged(digest) if digest else None
+        if there is None:
             return frozenset()
-        password = self.work.secret("registry_password")
-        image = images.pulled(self.work.target.repository, digest, self.accounts.registry, password)
-        return (await self.work.scanner.image(image)).findings.keys
+        return (await self._found(self._pulled(there))).keys
 
-    async def _push(self, image: dagger.Container | None) -> None:
+    def _pulled(self, there: "RemoteImage") -> images.Image:
+        password = self.work.secret("registry_password")
+        return images.pulled(self.work.target.repository, there, self.accounts.registry, password)
+
+    async def _push(self, image: images.Image | None) -> None:
         async def push() -> StageResult:
-            if image is None:
+            if image is None and self._there:
                 return StageResult(
                     stage="push",
                     status=Status.SKIPPED,
                     summary=f"{self.work.address} is in place",
-                    outputs={"digest": self.digest},
+                    outputs=self._there.document(),
                 )
+            assert image  # noqa: S101 - built, since the registry does not have it
             result = await publish_all(self.work, image)
-            scan, pushed = self._scans.get("image"), result.outputs["imageId"]
-            if scan and scan.image_id != pushed:
-                raise ConflictError(f"what was pushed ({pushed}) is not what was scanned ({scan.image_id})")
+            scan, pushed = self._scans.get("image"), frozenset(result.outputs["imageIds"].values())
+            if scan and scan.image_ids != pushed:
+                raise ConflictError(
+                    f"what was pushed ({', '.join(sorted(pushed))}) is not what was scanned "
+                    f"({', '.join(sorted(scan.image_ids))})"
+                )
             return result
 
         await self._stage("push", push)

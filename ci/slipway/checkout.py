@@ -1,5 +1,6 @@
 """What a call works on: the commit, its files, and the configuration that is in them."""
 
+import datetime as dt
 import os
 import re
 import uuid
@@ -70,6 +71,12 @@ class Checkout:
         history = self.repository.head().tree(depth=HISTORY).directory(".git")
         said = await _git(history, "rev-list", self.commit)
         return frozenset(said.split()) - {self.commit}
+
+    async def committed_at(self) -> dt.datetime:
+        """Return when the commit was made, in UTC: the one time that is the same in every build of it."""
+        history = self.repository.head().tree(depth=1).directory(".git")
+        said = await _git(history, "show", "--no-patch", "--format=%ct", self.commit)
+        return dt.datetime.fromtimestamp(int(said), dt.UTC)
 
     async def changed_since(self, revision: str) -> frozenset[str]:
         """Return the paths that differ between a revision and the commit, or are not committed.

@@ -18,6 +18,7 @@ from slipway_host.results import StageResult, Status
 if TYPE_CHECKING:
     from tenacity import RetryCallState
 
+    from slipway.images import Image
     from slipway.work import Work
 
 TRIES = 5
@@ -34,7 +35,7 @@ _UNAVAILABLE = re.compile(
 _QUERY = re.compile(r"\?[^\s\"]+")
 
 
-async def publish_all(work: "Work", image: dagger.Container) -> StageResult:
+async def publish_all(work: "Work", image: "Image") -> StageResult:
     """Push an image under its tag, and as `latest` where the environment wants that (R2).
 
     Raises:
@@ -58,11 +59,11 @@ async def publish_all(work: "Work", image: dagger.Container) -> StageResult:
         stage="push",
         status=Status.SUCCEEDED,
         summary=f"{work.address}, digest {digest[:19]}…",
-        outputs={"digest": digest, "imageId": there.image_id, "tags": tags},
+        outputs={**there.document(), "tags": tags},
     )
 
 
-async def _persistently(work: "Work", image: dagger.Container, tag: str, digest: str) -> str:
+async def _persistently(work: "Work", image: "Image", tag: str, digest: str) -> str:
     """Push one tag, again where trying again can help (faults 22 to 27); return the digest."""
     from tenacity import (
         AsyncRetrying,
@@ -85,11 +86,11 @@ async def _persistently(work: "Work", image: dagger.Container, tag: str, digest:
     return await retrying(_once, work, image, tag, digest)
 
 
-async def _once(work: "Work", image: dagger.Container, tag: str, digest: str) -> str:
+async def _once(work: "Work", image: "Image", tag: str, digest: str) -> str:
     settings, address = await work.registry(), f"{work.target.repository}:{tag}"
-    account = image.with_registry_auth(settings.host, settings.username, work.secret("registry_password"))
+    password = work.secret("registry_password")
     try:
-        return (await account.publish(address)).rpartition("@")[2]
+        return await image.publish(address, host=settings.host, username=settings.username, password=password)
     except dagger.QueryError as error:
         words = str(error)
         if not _DENIED.search(words):

@@ -2,15 +2,18 @@
 
 import json
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import dagger
 from dagger import dag
 
 from slipway_host.errors import ScannerError, quote
+from slipway_host.together import together
 
 if TYPE_CHECKING:
     from slipway.checkout import Checkout
+    from slipway.images import Image
 
 CACHE = "/trivy"
 REPORT = "/report.json"
@@ -29,8 +32,10 @@ class Sbom:
     cyclonedx: dagger.File
 
 
-async def sbom(checkout: "Checkout", image: dagger.Container, *, name: str, digest: str = "") -> Sbom:
-    """Return the documents of an image; of a multi-platform one, those of the engine's own platform.
+async def sbom(checkout: "Checkout", image: "Image", *, name: str, digest: str = "") -> Sbom:
+    """Return the documents of an image; one of several platforms has what is in any of them.
+
+    Where there are several, each place in the image is named with its platform.
 
     Args:
         checkout: names the Trivy image.
@@ -41,16 +46,10 @@ async def sbom(checkout: "Checkout", image: dagger.Container, *, name: str, dige
     Raises:
         ScannerError: Trivy could not read it.
     """
-    layers = dag.cache_volume("slipway-trivy-layers")
     trivy = dag.container().from_(checkout.config.scanner.image)
-    # The layers that the scan unpacked are in this cache, and are not unpacked again.
-    listed = (
-        trivy.with_mounted_cache(f"{CACHE}/fanal", layers, sharing=dagger.CacheSharingMode.LOCKED)
-        .with_mounted_file("/image.tar", image.as_tarball())
-        .with_exec([*LIST, "--input", "/image.tar"])
-    )
     try:
-        report = json.loads(await listed.file(REPORT).contents())
+        listed = await together(*(partial(_listed, trivy, one) for one in image.variants.values()))
+        report = joined(dict(zip(image.variants, listed, strict=True)))
         written = trivy.with_new_file(REPORT, json.dumps(titled(report, name=name, digest=digest)))
         for path, kind in FORMATS.items():
             written = written.with_exec(
@@ -63,6 +62,35 @@ async def sbom(checkout: "Checkout", image: dagger.Container, *, name: str, dige
             next_command="run the same command; scanner.image names Trivy's image",
         ) from error
     return Sbom(spdx=written.file(f"/{SPDX}"), cyclonedx=written.file(f"/{CYCLONEDX}"))
+
+
+async def _listed(trivy: dagger.Container, image: dagger.Container) -> dict[str, Any]:
+    layers = dag.cache_volume("slipway-trivy-layers")
+    # The layers that the scan unpacked are in this cache, and are not unpacked again.
+    listed = (
+        trivy.with_mounted_cache(f"{CACHE}/fanal", layers, sharing=dagger.CacheSharingMode.LOCKED)
+        .with_mounted_file("/image.tar", image.as_tarball())
+        .with_exec([*LIST, "--input", "/image.tar"])
+    )
+    report: dict[str, Any] = json.loads(await listed.file(REPORT).contents())
+    return report
+
+
+def joined(reports: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """Return the reports of an image's platforms as one: that of the first, with the places of all.
+
+    Args:
+        reports: platform → Trivy's report.
+    """
+    first = next(iter(reports.values()))
+    if len(reports) == 1:
+        return first
+    results = [
+        {**result, "Target": f"{result.get('Target', '')} ({platform})"}
+        for platform, report in reports.items()
+        for result in report.get("Results") or []
+    ]
+    return {**first, "Results": results}
 
 
 def titled(report: dict[str, Any], *, name: str, digest: str) -> dict[str, Any]:

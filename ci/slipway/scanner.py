@@ -5,7 +5,8 @@ is a broken scanner, and the gate counts findings in the JSON itself (fault 14).
 """
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import dagger
@@ -14,10 +15,11 @@ from dagger import dag
 from slipway.trivy_db import CACHE, TrivyDB
 from slipway_host.errors import ScannerError, quote
 from slipway_host.findings import Findings, check_ignore_file, read_report
-from slipway_host.together import Once
+from slipway_host.together import Once, together
 
 if TYPE_CHECKING:
     from slipway.checkout import Checkout
+    from slipway.images import Image
 
 REPORT = "/report.json"
 IGNORE = "/ignore.yaml"
@@ -26,10 +28,14 @@ FORMATS = {"json": "json", "sarif": "sarif", "table": "txt"}
 
 @dataclass(frozen=True, kw_only=True)
 class Scanned:
-    """A finished scan: what was found, and the container that holds Trivy's own report."""
+    """A finished scan: what was found, and the container that holds Trivy's own report.
+
+    `platform` is the image's, where it has several.
+    """
 
     findings: Findings
     container: dagger.Container
+    platform: str = ""
 
     def report(self, kind: str) -> dagger.File:
         """Return the report as `json`, `sarif` or `table`: nothing is scanned twice."""
@@ -63,8 +69,14 @@ class Trivy:
         command = ["filesystem", "--scanners", "vuln,secret,misconfig", "--cache-backend", "memory", "/src"]
         return await self._scan(container, command, "source")
 
-    async def image(self, image: dagger.Container) -> Scanned:
-        """Scan an image, a built one before it is pushed anywhere."""
+    async def image(self, image: "Image") -> list[Scanned]:
+        """Scan an image, a built one before it is pushed anywhere; each of its platforms by itself."""
+        variants, named = image.variants.items(), not image.single
+        return await together(
+            *(partial(self._variant, one, platform if named else "") for platform, one in variants)
+        )
+
+    async def _variant(self, image: dagger.Container, platform: str) -> Scanned:
         layers = dag.cache_volume("slipway-trivy-layers")
         container = (
             dag.container()
@@ -74,7 +86,10 @@ class Trivy:
             .with_mounted_file("/image.tar", image.as_tarball())
         )
         command = ["image", "--scanners", "vuln,secret", "--input", "/image.tar"]
-        return await self._scan(container, command, "image")
+        # An ENV is in no layer but in the image's config (fault 32).
+        command += ["--image-config-scanners", "secret"]
+        what = f"image for {platform}" if platform else "image"
+        return replace(await self._scan(container, command, what), platform=platform)
 
     async def _scan(self, container: dagger.Container, command: list[str], what: str) -> Scanned:
         ignore = await self._ignore()

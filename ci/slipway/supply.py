@@ -21,7 +21,7 @@ from dagger import dag
 from slipway import images, provenance
 from slipway.credentials import how_to_give, reveal, reveal_optional
 from slipway.sbom import sbom
-from slipway_host.errors import ConflictError, SettingsError, TerminalError, quote
+from slipway_host.errors import ConflictError, NotFoundError, SettingsError, TerminalError, quote
 from slipway_host.results import StageResult, Status
 from slipway_host.run import new_run_id
 from slipway_host.together import together
@@ -274,7 +274,10 @@ async def _predicates(
         found.append((PROVENANCE, "/predicates/provenance.json", file))
     if SPDX in missing or CYCLONEDX in missing:
         settings = await work.registry()
-        image = images.pulled(work.target.repository, digest, settings, work.secret("registry_password"))
+        there = await work.tagged(digest)
+        if there is None:
+            raise NotFoundError(f"{work.target.repository}@{digest} is not in the registry")
+        image = images.pulled(work.target.repository, there, settings, work.secret("registry_password"))
         both = await sbom(work.checkout, image, name=work.address, digest=digest)
         for kind, file in ((SPDX, both.spdx), (CYCLONEDX, both.cyclonedx)):
             if kind in missing:

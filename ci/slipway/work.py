@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from slipway_host.config import Environment, Service
     from slipway_host.delivery import Delivery
     from slipway_host.kube import KubeClient
-    from slipway_host.registry import RemoteImage
+    from slipway_host.remote_image import RemoteImage
     from slipway_host.settings import GitSettings, PostgresSettings, RegistrySettings, Target
 
 
@@ -110,7 +110,7 @@ class Work:
             )
 
     async def tagged(self, tag: str) -> "RemoteImage | None":
-        """Return what the registry has under another tag of the service."""
+        """Return what the registry has under another tag of the service, or under a digest."""
         from slipway_host.registry import RegistryClient
 
         settings = await self.registry()

@@ -217,23 +217,27 @@ class Delivery:
             deadline_s=self.deadlines.rollout_s,
         )
 
-    async def health(self, digest: str) -> StageResult:
-        """Ask each new pod for its health."""
+    async def health(self, digest: str, manifests: frozenset[str]) -> StageResult:
+        """Ask each new pod for its health; `manifests` are those in an index."""
         return await health.check_health(
             self.kube,
             self.target,
             digest=digest,
+            manifests=manifests,
             report=self.report,
             deadline_s=self.deadlines.health_s,
         )
 
-    async def proof(self, settings: GitSettings, *, commit: str, digest: str) -> StageResult:
+    async def proof(
+        self, settings: GitSettings, *, commit: str, digest: str, manifests: frozenset[str]
+    ) -> StageResult:
         """Prove that the commit is synced and that every pod runs the digest (R15)."""
         return await proof.prove(
             self.kube,
             self.target,
             commit=commit,
             digest=digest,
+            manifests=manifests,
             contains=partial(gitops.contains, settings, commit),
             report=self.report,
             deadline_s=self.deadlines.health_s,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from slipway_host.errors import ScanFindingsError, ScannerError, SettingsError, quote
@@ -28,6 +28,7 @@ class Finding:
         where: package, file or resource.
         fixed: the version that mends it; empty for a vulnerability that nothing mends yet.
         fixable: whether somebody can do something about it now.
+        platforms: those whose image has it, where not all have.
     """
 
     severity: str
@@ -35,10 +36,12 @@ class Finding:
     where: str
     fixed: str = ""
     fixable: bool = True
+    platforms: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         mended = f" (fixed: {self.fixed})" if self.fixed else "" if self.fixable else " (not fixed yet)"
-        return quote(f"{self.id} in {self.where}{mended}", limit=120)
+        only = f" for {', '.join(self.platforms)}" if self.platforms else ""
+        return quote(f"{self.id} in {self.where}{only}{mended}", limit=120)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,7 +52,7 @@ class Findings:
         what: `source` or `image`.
         items: gravest first.
         suppressed: what the ignore file hides, as lines.
-        image_id: digest of the scanned image's config, "" for source.
+        image_ids: digests of the scanned images' configs, one for each platform; none for source.
         os: the image's operating system, `debian 13.1`; "" for source, and where there is none.
         end_of_life: that system gets no security updates any more.
         database: what was looked up; None in a report that nobody scanned for.
@@ -58,7 +61,7 @@ class Findings:
     what: str
     items: tuple[Finding, ...]
     suppressed: tuple[str, ...] = ()
-    image_id: str = ""
+    image_ids: frozenset[str] = frozenset()
     os: str = ""
     end_of_life: bool = False
     database: VulnerabilityDB | None = None
@@ -170,18 +173,45 @@ def read_report(report: dict[str, Any], *, what: str, database: VulnerabilityDB 
             found = hidden.get("Finding") or {}
             name = found.get("VulnerabilityID") or found.get("RuleID") or found.get("ID", "")
             suppressed.append(quote(f"{name}: {hidden.get('Statement') or 'no statement'}", limit=120))
-    items.sort(key=lambda item: (-SEVERITIES.index(item.severity), item.id, item.where))
+    items.sort(key=_gravity)
     metadata = report.get("Metadata") or {}
     system = metadata.get("OS") or {}
     return Findings(
         what=what,
         items=tuple(items),
         suppressed=tuple(suppressed),
-        image_id=metadata.get("ImageID", ""),
+        image_ids=frozenset(filter(None, [metadata.get("ImageID")])),
         os=quote(f"{system.get('Family', '')} {system.get('Name', '')}", limit=40),
         end_of_life=bool(system.get("EOSL")),
         database=database,
     )
+
+
+def merged(found: dict[str, Findings]) -> Findings:
+    """Return the findings of one image's platforms as one: what several have is one finding.
+
+    Args:
+        found: platform → the findings of its image, all of one scanner.
+    """
+    platforms: dict[Finding, list[str]] = {}
+    for platform, findings in found.items():
+        for item in dict.fromkeys(findings.items):
+            platforms.setdefault(item, []).append(platform)
+    items = [
+        item if len(has) == len(found) else replace(item, platforms=tuple(has))
+        for item, has in platforms.items()
+    ]
+    return replace(
+        next(iter(found.values())),
+        items=tuple(sorted(items, key=_gravity)),
+        suppressed=tuple(dict.fromkeys(line for each in found.values() for line in each.suppressed)),
+        end_of_life=any(each.end_of_life for each in found.values()),
+        image_ids=frozenset().union(*(each.image_ids for each in found.values())),
+    )
+
+
+def _gravity(item: Finding) -> tuple[int, str, str]:
+    return -SEVERITIES.index(item.severity), item.id, item.where
 
 
 def _items(result: dict[str, Any]) -> list[Finding]:

@@ -45,10 +45,12 @@ class Answer:
         return f"pod {self.pod}: {said}{': ' + self.excerpt if self.excerpt else ''}"
 
 
-def candidates(workload: Workload | None, target: Target, digest: str) -> list[Json]:
+def candidates(
+    workload: Workload | None, target: Target, digest: str, manifests: frozenset[str]
+) -> list[Json]:
     """Return the ready pods that run our digest: an old pod's answer proves nothing (fault 90)."""
     found = workload.pods if workload else ()
-    return [pod for pod in found if pods.ready(pod) and runs(pod, target, digest)]
+    return [pod for pod in found if pods.ready(pod) and runs(pod, target, digest, manifests)]
 
 
 def lives(ready: list[Json]) -> dict[str, int]:
@@ -77,8 +79,11 @@ def lost(before: dict[str, int], now: dict[str, int], there: set[str]) -> str:
 class _Health:
     """What a check remembers from one look to the next."""
 
-    def __init__(self, kube: KubeClient, target: Target, digest: str, report: Report) -> None:
-        self.kube, self.target, self.digest, self.report = kube, target, digest, report
+    def __init__(
+        self, kube: KubeClient, target: Target, digest: str, manifests: frozenset[str], report: Report
+    ) -> None:
+        self.kube, self.target, self.report = kube, target, report
+        self.digest, self.manifests = digest, manifests
         self.line = "no pod was asked yet"
         self.pod = ""
         self.before: dict[str, int] = {}
@@ -88,7 +93,7 @@ class _Health:
     async def look(self) -> bool:
         """Ask every candidate once; return whether all have been healthy for long enough."""
         workload = await waiting.patiently(lambda: read_workload(self.kube, self.target), self.report)
-        ready = candidates(workload, self.target, self.digest)
+        ready = candidates(workload, self.target, self.digest, self.manifests)
         now = lives(ready)
         there = {pods.name(pod) for pod in workload.pods if pods.alive(pod)} if workload else set()
         worse, self.before = lost(self.before, now, there), now
@@ -156,7 +161,13 @@ class _Health:
 
 
 async def check_health(
-    kube: KubeClient, target: Target, *, digest: str, report: Report, deadline_s: float
+    kube: KubeClient,
+    target: Target,
+    *,
+    digest: str,
+    report: Report,
+    deadline_s: float,
+    manifests: frozenset[str] = frozenset(),
 ) -> StageResult:
     """Return once every ready pod of the new revision has answered 2xx for `health_stable_s`.
 
@@ -167,7 +178,7 @@ async def check_health(
         HealthDegradedError: the time ran out first, with the last answer.
         AccessDeniedError: the account may not use pods/proxy.
     """
-    check = _Health(kube, target, digest, report)
+    check = _Health(kube, target, digest, manifests, report)
     with anyio.move_on_after(deadline_s) as scope:
         while not await check.look():
             stable_in = target.health_stable_s if check.since else POLL_S

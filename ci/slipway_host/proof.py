@@ -44,17 +44,24 @@ def service_status(pod: Json, target: Target) -> Json | None:
     return None
 
 
-def runs(pod: Json, target: Target, digest: str) -> bool:
+def runs(pod: Json, target: Target, digest: str, manifests: frozenset[str] = frozenset()) -> bool:
     """Say whether the pod's service container was started from `digest`.
 
-    The node may report the digest of one platform's manifest where ours is the index's. A pod whose
-    spec pins our digest is ours all the same: the kubelet pulls nothing else for it.
+    Of an index, containerd reports the index's digest, and that of the node's own manifest where it had
+    pulled that one by itself before. A pod whose spec pins our digest is ours whatever the node calls it:
+    the kubelet pulls nothing else for it.
+
+    Args:
+        pod: the pod.
+        target: the service.
+        digest: what was pushed, an image's or an index's.
+        manifests: digests of the index's own manifests; no others are taken for it.
     """
-    status = service_status(pod, target)
-    if status is None or not status.get("imageID"):
+    found = image_id(pod, target)
+    if not found:
         return False
-    pinned = pods.images(pod, target)
-    return bool(status["imageID"].endswith(f"@{digest}")) or all(i.digest == digest for i in pinned)
+    named = found.partition("@")[2]
+    return named == digest or named in manifests or all(i.digest == digest for i in pods.images(pod, target))
 
 
 def image_id(pod: Json, target: Target) -> str:
@@ -79,6 +86,7 @@ def missing(
     target: Target,
     *,
     digest: str,
+    manifests: frozenset[str],
     commit: str,
     synced: str,
 ) -> str:
@@ -89,6 +97,7 @@ def missing(
         workload: the workload as it is now.
         target: the service.
         digest: what its pods have to run.
+        manifests: the manifests that are in it, where it is an index.
         commit: what has to be synced.
         synced: the revision with our commit that the live state was compared with, or nothing.
 
@@ -106,23 +115,23 @@ def missing(
     progress = rollout.progress(workload, target, digest)
     if not progress.complete:
         return progress.line
-    return _wrong_pods(workload, target, digest) or (
+    return _wrong_pods(workload, target, digest, manifests) or (
         "" if app.health == "Healthy" else f"Argo CD says {app.summary()}"
     )
 
 
-def _wrong_pods(workload: Workload, target: Target, digest: str) -> str:
+def _wrong_pods(workload: Workload, target: Target, digest: str, manifests: frozenset[str]) -> str:
     # A pod on its way out gets no new requests, and its grace period may outlast any deadline.
     alive = [pod for pod in workload.pods if pods.alive(pod)]
     for pod in alive:
-        if not image_id(pod, target) or runs(pod, target, digest):
+        if not image_id(pod, target) or runs(pod, target, digest, manifests):
             continue
         what = f"pod {pods.name(pod)} runs {quote(image_id(pod, target), limit=300)}"
         if not pods.carries(pod, target, digest):
             return f"{what}, of another revision"
         raise TerminalError(
-            f"{what}, not {digest}, although its tag {target.tag} is ours: the tag was moved, "
-            "or the node names one platform's manifest; a digest in the values file rules out both",
+            f"{what}, not {digest}, although its tag {target.tag} is ours: the tag was moved; "
+            "a digest in the values file rules that out",
             next_command=f"kubectl -n {target.namespace} get pod {pods.name(pod)} "
             "-o jsonpath={.status.containerStatuses}",
         )
@@ -132,8 +141,16 @@ def _wrong_pods(workload: Workload, target: Target, digest: str) -> str:
 class _Proof:
     """What the wait remembers from one look to the next."""
 
-    def __init__(self, kube: KubeClient, target: Target, digest: str, holds: Holds, report: Report) -> None:
-        self.kube, self.target, self.digest = kube, target, digest
+    def __init__(
+        self,
+        kube: KubeClient,
+        target: Target,
+        digest: str,
+        manifests: frozenset[str],
+        holds: Holds,
+        report: Report,
+    ) -> None:
+        self.kube, self.target, self.digest, self.manifests = kube, target, digest, manifests
         self.holds, self.report = holds, report
         self.first: str | None = None
         self.health = ""
@@ -154,6 +171,7 @@ class _Proof:
             self.workload,
             target,
             digest=self.digest,
+            manifests=self.manifests,
             commit=commit,
             synced=self.synced,
         )
@@ -182,6 +200,7 @@ async def prove(
     contains: Callable[[str], Awaitable[bool]],
     report: Report,
     deadline_s: float,
+    manifests: frozenset[str] = frozenset(),
 ) -> StageResult:
     """Return the evidence that our commit is synced, Healthy and what every pod runs (R15).
 
@@ -191,7 +210,7 @@ async def prove(
         TerminalError: a pod with our tag runs something else.
         DeadlineError: anything else is still missing after `deadline_s`.
     """
-    proof = _Proof(kube, target, digest, Holds(commit, contains), report)
+    proof = _Proof(kube, target, digest, manifests, Holds(commit, contains), report)
 
     async def loop(changes: Changes) -> None:
         while not await proof.look(commit):

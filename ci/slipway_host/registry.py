@@ -7,8 +7,8 @@ import datetime as dt
 import hashlib
 import re
 import ssl
-from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any, Self
 
 from tenacity import (
@@ -27,6 +27,8 @@ from slipway_host.errors import (
     TerminalError,
     quote,
 )
+from slipway_host.remote_image import RemoteImage, Variant
+from slipway_host.together import together
 
 if TYPE_CHECKING:
     import httpx
@@ -44,24 +46,11 @@ MANIFEST_TYPES = (
     "application/vnd.oci.image.index.v1+json",
     "application/vnd.docker.distribution.manifest.list.v2+json",
 )
+NO_PLATFORM = "unknown"
+"""What an index calls the architecture of a manifest that is no image, like BuildKit's attestations."""
 # https://distribution.github.io/distribution/spec/auth/token/
 CHALLENGE = re.compile(r'(\w+)="([^"]*)"')
 _BACKOFF = wait_random_exponential(multiplier=0.2, max=5)
-
-
-@dataclass(frozen=True, kw_only=True)
-class RemoteImage:
-    """An image as the registry has it.
-
-    Args:
-        digest: the manifest's digest, `sha256:` and 64 hexadecimal characters.
-        image_id: the image config's digest; the same image has the same one everywhere.
-        labels: OCI labels of the image config.
-    """
-
-    digest: str
-    image_id: str
-    labels: dict[str, str] = field(default_factory=dict)
 
 
 class _BusyError(ServiceUnavailableError):
@@ -116,31 +105,61 @@ class RegistryClient:
 
         Args:
             repository: path without the host, `namespace/name`.
-            tag: a tag or a digest.
+            tag: a tag or a digest, of an image or an index.
 
         Raises:
             AccessDeniedError: 401 or 403; the message names registry and user only.
             ServiceUnavailableError: no answer, 429 or 5xx, after a few tries.
             TerminalError: the bytes are not those that the digest names, or no image at all.
         """
-        accept = {"Accept": ", ".join(MANIFEST_TYPES)}
-        answer = await self._get(f"/v2/{repository}/manifests/{tag}", repository, accept)
+        answer = await self._manifest(repository, tag)
         if answer is None:
             return None
         digest = self._digest(answer, answer.headers.get("Docker-Content-Digest", ""))
+        document = self._json(answer)
+        if "config" in document:
+            return RemoteImage(
+                digest=digest, variants=(await self._variant(repository, digest, document["config"]),)
+            )
+        variants = [
+            partial(self._of_index, repository, str(entry["digest"]))
+            for entry in document.get("manifests") or []
+            if (entry.get("platform") or {}).get("architecture") != NO_PLATFORM
+        ]
+        return RemoteImage(digest=digest, variants=tuple(await together(*variants)))
+
+    async def _manifest(self, repository: str, reference: str) -> httpx.Response | None:
+        accept = {"Accept": ", ".join(MANIFEST_TYPES)}
+        return await self._get(f"/v2/{repository}/manifests/{reference}", repository, accept)
+
+    async def _of_index(self, repository: str, digest: str) -> Variant:
+        answer = await self._manifest(repository, digest)
+        if answer is None:
+            raise NotFoundError(
+                f"registry {self._settings.host} has an index of {repository}, not its manifest {digest}"
+            )
+        self._digest(answer, digest)
         config = self._json(answer).get("config")
         if config is None:
-            # An index has no config of its own: the digest is what counts.
-            return RemoteImage(digest=digest, image_id="")
+            raise TerminalError(f"registry {self._settings.host} has no image at {repository}@{digest}")
+        return await self._variant(repository, digest, config)
+
+    async def _variant(self, repository: str, digest: str, config: dict[str, Any]) -> Variant:
         image_id = str(config["digest"])
         blob = await self._get(f"/v2/{repository}/blobs/{image_id}", repository, {})
         if blob is None:
             raise NotFoundError(
-                f"registry {self._settings.host} has the manifest of {repository}:{tag}, not its config"
+                f"registry {self._settings.host} has the manifest of {repository}@{digest}, not its config"
             )
         self._digest(blob, image_id)
-        labels = self._json(blob).get("config", {}).get("Labels") or {}
-        return RemoteImage(digest=digest, image_id=image_id, labels=labels)
+        said = self._json(blob)
+        parts = (said.get("os"), said.get("architecture"), said.get("variant"))
+        return Variant(
+            platform="/".join(filter(None, parts)),
+            digest=digest,
+            image_id=image_id,
+            labels=(said.get("config") or {}).get("Labels") or {},
+        )
 
     def _digest(self, answer: httpx.Response, named: str) -> str:
         """Return the digest of what came; it is what it is, whatever a proxy on the way says (fault 29)."""

@@ -117,7 +117,8 @@ class Service(Model):
         "name of one that is given with --build-secrets, like NPM_TOKEN of env://NPM_TOKEN",
     )
     platforms: Annotated[tuple[Platform, ...], Field(strict=False)] = Field(
-        (), description="platforms to build for, like linux/arm64; default: the engine's own"
+        (),
+        description="platforms to build for, like linux/arm64; several are one index; default: the engine's",
     )
     depends_on: Annotated[tuple[DnsLabel, ...], Field(strict=False)] = Field(
         (), description="services that have to be deployed before this one"

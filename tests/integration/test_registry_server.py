@@ -34,4 +34,5 @@ async def test_image_is_known_by_digest_and_by_config(registry: RegistrySettings
         assert by_tag is not None
         by_digest = await client.find("library/python", by_tag.digest)
     assert by_digest == by_tag
-    assert by_tag.image_id.startswith("sha256:")
+    assert [variant.platform for variant in by_tag.variants] == ["linux/amd64"]
+    assert by_tag.manifests == {by_tag.digest}

@@ -20,10 +20,12 @@ LAYERS = {
     "basics": {
         "config",
         "document",
+        "dockerfile",
         "environments",
         "errors",
         "names",
         "progress",
+        "remote_image",
         "results",
         "services",
         "settings",

@@ -26,14 +26,17 @@ class BuildStage(Stage):
 
     @stage_function
     async def image(self, service: ServiceNames = None) -> dagger.Container:
-        """Build one service's image and return it: `image terminal` opens it, `image user` asks it."""
+        """Build one service's image and return it: `image terminal` opens it, `image user` asks it.
+
+        Of a service with several platforms it is the one for the engine's own.
+        """
         _, works = await open_works(self, service, "", clean=False, command="dagger call image")
         if len(works) != 1:
             raise SettingsError(
                 f"an image is one service's: there are {', '.join(work.name for work in works)}",
                 next_command=f"dagger call image --service={works[0].name}",
             )
-        return await images.built(works[0])
+        return await images.built_here(works[0])
 
 
 STAGE = BuildStage

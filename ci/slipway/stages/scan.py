@@ -32,7 +32,8 @@ class ScanStage(Stage):
     ) -> dagger.Directory:
         """Scan, and return Trivy's reports as JSON, SARIF and text, whatever the gate says.
 
-        One folder for each service, with `source.*` and `image.*`.
+        One folder for each service, with `source.*` and `image.*`; where an image has several
+        platforms, with one `image-<platform>.*` for each.
         """
         command = "dagger call scan-reports"
         _, works = await open_works(self, service, changed_since, clean=False, command=command)
@@ -40,16 +41,23 @@ class ScanStage(Stage):
         for work, scanned in zip(works, await together(*(partial(_scan, w) for w in works)), strict=True):
             for one in scanned:
                 for kind, suffix in scanner.FORMATS.items():
-                    path = f"{work.name}/{one.findings.what}.{suffix}"
+                    path = f"{work.name}/{_file(one)}.{suffix}"
                     folder = folder.with_file(path, one.report(kind))
         return folder
 
 
 async def _scan(work: Work) -> list[scanner.Scanned]:
-    async def image() -> scanner.Scanned:
+    async def source() -> list[scanner.Scanned]:
+        return [await work.scanner.source(work.service.context)]
+
+    async def image() -> list[scanner.Scanned]:
         return await work.scanner.image(await images.built(work))
 
-    return await together(partial(work.scanner.source, work.service.context), image)
+    return [one for part in await together(source, image) for one in part]
+
+
+def _file(one: scanner.Scanned) -> str:
+    return f"image-{one.platform.replace('/', '-')}" if one.platform else one.findings.what
 
 
 async def _gated(work: Work) -> str:

@@ -80,12 +80,12 @@ async def test_image_that_was_not_scanned_is_not_taken_for_pushed(monkeypatch: p
     """Fault 20: the config's digest goes through scan and push."""
 
     async def publish_all(*_: object) -> StageResult:
-        outputs = {"digest": "sha256:d", "imageId": "sha256:other"}
+        outputs = {"digest": "sha256:d", "imageIds": {"linux/amd64": "sha256:other"}}
         return StageResult(stage="push", status=Status.SUCCEEDED, summary="", outputs=outputs)
 
     monkeypatch.setattr("slipway.chain.publish_all", publish_all)
     scanned = chain(Scan(), Scanner())
-    scanned._scans["image"] = dataclasses.replace(FOUND, image_id="sha256:scanned")
+    scanned._scans["image"] = dataclasses.replace(FOUND, image_ids=frozenset({"sha256:scanned"}))
     with pytest.raises(
         ConflictError, match=r"pushed \(sha256:other\) is not what was scanned \(sha256:scanned\)"
     ):

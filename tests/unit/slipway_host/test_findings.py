@@ -5,7 +5,7 @@ import pytest
 
 from slipway_host.environments import Scan
 from slipway_host.errors import ScanFindingsError, ScannerError, SettingsError
-from slipway_host.findings import Findings, check_ignore_file, read_report
+from slipway_host.findings import Findings, check_ignore_file, merged, read_report
 from slipway_host.vulnerability_db import VulnerabilityDB
 
 REPORT = {
@@ -47,7 +47,7 @@ def test_counts_every_kind_and_leaves_out_what_passed(findings: Findings) -> Non
         "aws-key in a/key:3",
         "DS-1 in Dockerfile (root)",
     )
-    assert findings.image_id == "sha256:abc"
+    assert findings.image_ids == {"sha256:abc"}
 
 
 def database(*, days: float, source: str = "mirror.example/db:2") -> VulnerabilityDB:
@@ -152,3 +152,21 @@ def test_ignored_finding_needs_an_end() -> None:
             check_ignore_file(bad, path="x")
     with pytest.raises(SettingsError, match="not YAML"):
         check_ignore_file("a: [", path="x")
+
+
+def test_platforms_are_named_where_not_all_have_the_finding() -> None:
+    def of(image_id: str, *packages: str) -> Findings:
+        found = [{"VulnerabilityID": "CVE-1", "PkgName": name, "Severity": "HIGH"} for name in packages]
+        report = {"SchemaVersion": 2, "Metadata": {"ImageID": image_id}}
+        return read_report({**report, "Results": [{"Vulnerabilities": found}]}, what="image")
+
+    both = merged({"linux/amd64": of("sha256:a", "libc"), "linux/arm64": of("sha256:b", "libc", "qemu")})
+
+    assert both.worst == (
+        "CVE-1 in libc (not fixed yet)",
+        "CVE-1 in qemu for linux/arm64 (not fixed yet)",
+    )
+    assert both.counts["HIGH"] == 2
+    assert both.image_ids == {"sha256:a", "sha256:b"}
+    # What runs on one platform already is not new on another.
+    assert both.keys == {("CVE-1", "libc"), ("CVE-1", "qemu")}

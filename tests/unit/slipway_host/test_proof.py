@@ -235,6 +235,13 @@ async def test_a_pod_pinned_to_our_digest_runs_it_whatever_the_node_calls_it() -
     assert result.status is Status.SUCCEEDED
 
 
+def test_a_manifest_counts_only_where_the_index_has_it() -> None:  # R15
+    running = pod("n1", OTHER)
+    assert proof.runs(running, TARGET, DIGEST, frozenset({OTHER}))
+    assert not proof.runs(running, TARGET, DIGEST, frozenset({"sha256:" + "9" * 64}))
+    assert not proof.runs(running, TARGET, DIGEST)
+
+
 def test_a_bare_image_id_is_no_digest_of_a_repository() -> None:
     bare = pod("n1")
     bare["status"]["containerStatuses"][0]["imageID"] = DIGEST

@@ -24,7 +24,8 @@ from slipway_host.errors import (
     ServiceUnavailableError,
     TerminalError,
 )
-from slipway_host.registry import RegistryClient, RemoteImage
+from slipway_host.registry import RegistryClient
+from slipway_host.remote_image import RemoteImage, Variant
 from slipway_host.settings import RegistrySettings
 from support.registry_server import Asked, Registry, Reply, registry_server
 
@@ -41,8 +42,18 @@ def digest_of(data: bytes) -> str:
 
 
 LABELS = {"org.opencontainers.image.revision": "a" * 40}
-CONFIG = json.dumps({"config": {"Labels": LABELS}}).encode()
-MANIFEST = json.dumps({"schemaVersion": 2, "config": {"digest": digest_of(CONFIG)}}).encode()
+
+
+def config_of(architecture: str, labels: dict[str, str]) -> bytes:
+    return json.dumps({"os": "linux", "architecture": architecture, "config": {"Labels": labels}}).encode()
+
+
+def manifest_of(config: bytes) -> bytes:
+    return json.dumps({"schemaVersion": 2, "config": {"digest": digest_of(config)}}).encode()
+
+
+CONFIG = config_of("amd64", LABELS)
+MANIFEST = manifest_of(CONFIG)
 TAG = "/v2/acme/api/manifests/0a1b2c3d"
 BLOB = f"/v2/acme/api/blobs/{digest_of(CONFIG)}"
 
@@ -95,14 +106,54 @@ def asks_for_basic(asked: Asked) -> Reply | None:
 
 
 async def test_a_tag_is_its_digest_its_config_and_its_labels(served: Registry) -> None:
-    expected = RemoteImage(digest=digest_of(MANIFEST), image_id=digest_of(CONFIG), labels=LABELS)
-    assert await find(served) == expected
+    one = Variant(
+        platform="linux/amd64", digest=digest_of(MANIFEST), image_id=digest_of(CONFIG), labels=LABELS
+    )
+    assert await find(served) == RemoteImage(digest=digest_of(MANIFEST), variants=(one,))
 
 
-async def test_an_index_counts_by_its_digest_alone(served: Registry) -> None:
-    index = b'{"manifests": []}'
+def serve_index(served: Registry, arm_labels: dict[str, str]) -> tuple[bytes, bytes]:
+    """Put an index under the tag: amd64, arm64 and BuildKit's attestation; return it and arm64's manifest."""
+    config = config_of("arm64", arm_labels)
+    manifest = manifest_of(config)
+    entries = [
+        {"digest": digest_of(MANIFEST), "platform": {"os": "linux", "architecture": "amd64"}},
+        {"digest": digest_of(manifest), "platform": {"os": "linux", "architecture": "arm64"}},
+        {"digest": digest_of(b"-"), "platform": {"os": "unknown", "architecture": "unknown"}},
+    ]
+    index = json.dumps({"schemaVersion": 2, "manifests": entries}).encode()
     served.replies[TAG] = [Reply(body=index)]
-    assert await find(served) == RemoteImage(digest=digest_of(index), image_id="")
+    for body in (MANIFEST, manifest):
+        served.replies[f"/v2/acme/api/manifests/{digest_of(body)}"] = [Reply(body=body)]
+    served.replies[f"/v2/acme/api/blobs/{digest_of(config)}"] = [Reply(body=config)]
+    return index, manifest
+
+
+async def test_an_index_is_its_digest_and_the_images_in_it(served: Registry) -> None:
+    index, manifest = serve_index(served, LABELS)
+    found = await find(served)
+    assert found
+    assert found.digest == digest_of(index)
+    assert [variant.platform for variant in found.variants] == ["linux/amd64", "linux/arm64"]
+    assert found.manifests == {digest_of(MANIFEST), digest_of(manifest)}
+    assert len(found.image_ids) == 2
+    assert found.labelled("org.opencontainers.image.revision") == {"a" * 40}
+
+
+async def test_platforms_of_two_commits_are_seen_as_such(served: Registry) -> None:
+    serve_index(served, {})
+    found = await find(served)
+    assert found
+    assert found.labelled("org.opencontainers.image.revision") == {"a" * 40, ""}
+
+
+async def test_a_manifest_that_is_not_what_the_index_names_is_refused(served: Registry) -> None:
+    _, manifest = serve_index(served, LABELS)
+    path = f"/v2/acme/api/manifests/{digest_of(manifest)}"
+    served.replies[path] = [Reply(body=MANIFEST)]
+    assert digest_of(manifest) in (await failure(served, TerminalError)).cause
+    del served.replies[path]
+    assert digest_of(manifest) in (await failure(served, NotFoundError)).cause
 
 
 async def test_a_tag_that_is_not_there_is_none(served: Registry) -> None:
@@ -292,7 +343,7 @@ async def test_credentials_stay_here_when_a_blob_is_elsewhere(served: Registry) 
     served.replies["/elsewhere"] = [Reply(body=CONFIG)]
     found = await find(served)
     assert found
-    assert found.labels == LABELS
+    assert found.variants[0].labels == LABELS
     assert [a.authorization for a in served.asked if a.path == "/elsewhere"] == [None]
 
 
