@@ -9,7 +9,7 @@ import dagger
 
 from slipway import images
 from slipway.checkout import Checkout, open_checkout
-from slipway.credentials import how_to_give, reveal, reveal_optional
+from slipway.credentials import app_secrets, how_to_give, reveal, reveal_optional
 from slipway.inputs import Stage, say
 from slipway_host.errors import NotFoundError, SettingsError
 
@@ -170,6 +170,8 @@ async def open_works(
         paths = await checkout.changed_since(changed_since)
         names = selection.changed(config, names, paths, config_path=inputs.config_path)
     jwt = await reveal_optional(inputs.jwt_secret, "JWT_SECRET")
+    wanted = {key for name in names for key in config.services[name].secrets.given}
+    brought = await app_secrets(inputs.app_secrets, wanted)
     works = [
         Work(
             inputs=inputs,
@@ -183,6 +185,7 @@ async def open_works(
                 environment=inputs.environment,
                 commit=checkout.commit,
                 jwt_secret=jwt,
+                app_secrets=brought,
             ),
         )
         for name in names

@@ -32,7 +32,7 @@ def test_functions_are_the_stages_of_the_chain_and_the_chain() -> None:
         "gitops",
         "sync",
     }
-    others = {"config", "image", "test_reports", "scan_reports", "status", "deploy"}
+    others = {"rotate", "config", "image", "test_reports", "scan_reports", "status", "deploy"}
     assert names == chain | others
     assert all(hasattr(Slipway, name) for name in names)
 

@@ -13,6 +13,7 @@ import pytest
 from pydantic import SecretStr
 
 from slipway_host.config import Generated
+from slipway_host.connection import database_url
 from slipway_host.errors import (
     AccessDeniedError,
     ConflictError,
@@ -21,8 +22,9 @@ from slipway_host.errors import (
     SettingsError,
     UnknownOutcomeError,
 )
+from slipway_host.generated import generate
 from slipway_host.results import StageResult, Status
-from slipway_host.secrets import database_url, ensure_app_secret, generate
+from slipway_host.secrets import ensure_app_secret
 from slipway_host.settings import DatabaseSettings, PostgresSettings, SecretsSettings, Target
 
 if TYPE_CHECKING:
@@ -30,7 +32,7 @@ if TYPE_CHECKING:
     from support.kube import FakeKube
 
 Json = dict[str, Any]
-CANARY = "canary-47110815"
+CANARY = "canary-47110815-canary-47110815-x"
 URL = f"postgresql://api:{CANARY}@postgresql.infra:5432/api"
 COLLECTION = "/api/v1/namespaces/mosuon/secrets"
 PATH = f"{COLLECTION}/api-secrets"
