@@ -1,6 +1,6 @@
 """Reads a secret's text at the moment that a stage needs it, and refuses what cannot be one."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING
 
 import dagger
@@ -45,9 +45,12 @@ async def reveal(secret: dagger.Secret | None, name: str, *, multiline: bool = F
 
 
 async def reveal_optional(
-    secret: dagger.Secret | None, name: str, *, multiline: bool = False
+    secret: dagger.Secret | None, name: str, *, multiline: bool = False, required: bool = False
 ) -> "SecretStr | None":
-    """Return an optional secret's text, None where it is not given or its variable is not set."""
+    """Return an optional secret's text, None where it is not given or its variable is not set.
+
+    An empty one counts as not given, unless it is `required` not to be.
+    """
     from pydantic import SecretStr
 
     if secret is None:
@@ -62,6 +65,8 @@ async def reveal_optional(
         text = text.strip()
     if not text:
         # A CI passes a secret that does not exist as an empty one.
+        if required:
+            raise SettingsError(f"{name} is given and empty")
         return None
     if text != text.strip():
         raise SettingsError(f"{name} starts or ends with white space; a line end is part of the file?")
@@ -82,7 +87,7 @@ async def build_secrets(given: list[dagger.Secret] | None, wanted: Mapping[str, 
     """
     if not wanted:
         return []
-    by_name = {(await secret.uri()).rpartition("/")[2]: secret for secret in given or []}
+    by_name = await _by_name(given)
     found = []
     for mount, name in sorted(wanted.items()):
         secret = by_name.get(name)
@@ -95,3 +100,27 @@ async def build_secrets(given: list[dagger.Secret] | None, wanted: Mapping[str, 
         # The engine mounts a secret under its own name, and one that has an address has none.
         found.append(dag.set_secret(mount, text.get_secret_value()))
     return found
+
+
+async def app_secrets(given: list[dagger.Secret] | None, wanted: Collection[str]) -> "dict[str, SecretStr]":
+    """Return the values for the services' Secrets that the caller brings, by key.
+
+    What no service asks for is not read. One whose variable is not set is left out: it is needed only
+    until the Secret has it.
+
+    Raises:
+        SettingsError: one is empty or cannot be a secret: a CI passes one that does not exist as an
+            empty one, and pods would start with that (fault 11).
+    """
+    found = {}
+    for key, secret in (await _by_name(given)).items() if wanted else ():
+        if key not in wanted:
+            continue
+        text = await reveal_optional(secret, key, required=True)
+        if text is not None:
+            found[key] = text
+    return found
+
+
+async def _by_name(given: list[dagger.Secret] | None) -> dict[str, dagger.Secret]:
+    return {(await secret.uri()).rpartition("/")[2]: secret for secret in given or []}

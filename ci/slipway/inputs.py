@@ -28,6 +28,7 @@ class Stage:
         git_username: str
         gh_pat: dagger.Secret | None
         build_secrets: list[dagger.Secret] | None
+        app_secrets: list[dagger.Secret] | None
         cosign_key: dagger.Secret | None
         cosign_password: dagger.Secret | None
         cosign_public_key: dagger.Secret | None

@@ -50,3 +50,10 @@ class Slipway(*discover()):  # type: ignore[misc]  # the bases are the stages th
             "Secrets that builds may mount, by the last part of their addresses: env://NPM_TOKEN is NPM_TOKEN"
         ),
     ] = None
+    app_secrets: Annotated[
+        list[dagger.Secret] | None,
+        Doc(
+            "Secrets that the services' pods read, by the last part of their addresses: env://REDIS_URL is "
+            "REDIS_URL"
+        ),
+    ] = None

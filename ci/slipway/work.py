@@ -9,7 +9,7 @@ import dagger
 
 from slipway import images
 from slipway.checkout import Checkout, open_checkout
-from slipway.credentials import how_to_give, reveal, reveal_optional
+from slipway.credentials import app_secrets, how_to_give, reveal, reveal_optional
 from slipway.inputs import Stage, say
 from slipway.scanner import Trivy
 from slipway_host.errors import NotFoundError, SettingsError
@@ -174,6 +174,8 @@ async def open_works(
         names = selection.changed(config, names, paths, config_path=inputs.config_path)
     jwt = await reveal_optional(inputs.jwt_secret, "JWT_SECRET")
     trivy = Trivy(checkout)
+    wanted = {key for name in names for key in config.services[name].secrets.given}
+    brought = await app_secrets(inputs.app_secrets, wanted)
     works = [
         Work(
             inputs=inputs,
@@ -187,6 +189,7 @@ async def open_works(
                 environment=inputs.environment,
                 commit=checkout.commit,
                 jwt_secret=jwt,
+                app_secrets=brought,
             ),
             scanner=trivy,
         )

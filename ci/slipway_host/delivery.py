@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from slipway_host import (
     argocd,
+    connection,
     database,
     git,
     gitops,
@@ -21,6 +22,7 @@ from slipway_host import (
     proof,
     pull_secret,
     rollout,
+    rotation,
     secrets,
 )
 from slipway_host.application import read_application
@@ -117,7 +119,10 @@ class Delivery:
                 await copy.read([self.target.values])
             return f"{git_settings.branch} of {copy.address} has {self.target.values}"
 
-        looks = (application, server, repository)
+        async def secret() -> str:
+            return await secrets.check_app_secret(self.kube, self.target, postgres_settings)
+
+        looks = (application, server, repository, secret)
 
         async def look(index: int) -> str:
             try:
@@ -138,6 +143,8 @@ class Delivery:
     ) -> tuple[StageResult, SecretStr | None]:
         """Make namespace, pull secret and the service's Secret complete; return its database password."""
         target = self.target
+        # What cannot work is refused before the namespace is made.
+        await secrets.check_app_secret(self.kube, target, postgres_settings)
         made = await namespaces.ensure_namespace(self.kube, target.namespace, labels=MANAGED_NAMESPACE)
 
         async def role_exists() -> bool:
@@ -146,11 +153,17 @@ class Delivery:
             sql = await self._sql(postgres_settings)
             return await database.role_exists(sql, target.database.role)
 
+        async def accepts(password: SecretStr) -> bool:
+            if target.database is None:
+                return False
+            sql = await self._sql(postgres_settings)
+            return await sql.accepts(target.database.role, password)
+
         pull = await pull_secret.ensure_pull_secret(
             self.kube, target.namespace, target.secrets.pull_secret, registry
         )
         result, password = await secrets.ensure_app_secret(
-            self.kube, target, postgres_settings, role_exists=role_exists
+            self.kube, target, postgres_settings, role_exists=role_exists, accepts=accepts
         )
         acted = made or Status.SUCCEEDED in {pull, result.status}
         words = [f"namespace {target.namespace}: created"] if made else []
@@ -178,6 +191,18 @@ class Delivery:
             password,
             report=self.report,
             deadline_s=self.deadlines.database_s,
+        )
+
+    async def rotate(self, plan: rotation.Rotation, postgres_settings: PostgresSettings) -> StageResult:
+        """Give keys of the Secret new values, and replace the pods that read it."""
+        sql = await self._sql(postgres_settings) if connection.URL in plan.keys else None
+        return await rotation.rotate(
+            self.kube,
+            plan,
+            postgres_settings,
+            sql=sql,
+            report=self.report,
+            deadline_s=self.deadlines.rollout_s,
         )
 
     def change(self, *, digest: str, source_url: str, ancestors: frozenset[str] | None) -> ImageChange:

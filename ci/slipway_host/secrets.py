@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import re
-import secrets
-import string
 from typing import TYPE_CHECKING
-from urllib.parse import quote as percent_encoded
-from urllib.parse import unquote
 
 from pydantic import SecretStr
 
-from slipway_host.config import Generated
+from slipway_host.connection import URL, candidate, composed, database_url, url_parts
 from slipway_host.creation import MANAGED, STAGE, RaceLostError, add, create, until_settled
 from slipway_host.errors import ConflictError, SettingsError, UnknownOutcomeError
+from slipway_host.generated import PASSWORD, generate
 from slipway_host.results import StageResult, Status
 from slipway_host.secret_data import (
     check_given,
@@ -23,6 +19,7 @@ from slipway_host.secret_data import (
     show,
     untouchable,
 )
+from slipway_host.services import JWT_KEY, SHORTEST_JWT
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -31,45 +28,22 @@ if TYPE_CHECKING:
     from slipway_host.kube_http import Json
     from slipway_host.settings import DatabaseSettings, PostgresSettings, Target
 
-URL = "DATABASE_URL"
-PASSWORD = Generated(length=32)
-"""Letters and digits: no client has to quote them, and 190 bits are enough."""
 SHORTEST_GENERATED = 8
-_ALPHABETS = {
-    "alphanumeric": string.ascii_letters + string.digits,
-    "hex": "0123456789abcdef",
-    "base64url": string.ascii_letters + string.digits + "-_",
-}
-# As libpq reads it: `#` and `?` in a password need no encoding there, `/` and `@` do.
-_POSTGRES_URL = re.compile(
-    r"postgres(?:ql)?://(?P<role>[^:@/]+):(?P<password>[^@/]+)@[^/?#]+/(?P<database>[^?#]+)(?:\?.*)?"
-)
-
-
-def generate(recipe: Generated) -> str:
-    """Return a random value by a recipe."""
-    return "".join(secrets.choice(_ALPHABETS[recipe.alphabet]) for _ in range(recipe.length))
-
-
-def database_url(settings: DatabaseSettings, postgres: PostgresSettings, password: str) -> str:
-    """Return the connection URL that a service gets."""
-    account = f"{percent_encoded(settings.role, safe='')}:{percent_encoded(password, safe='')}"
-    address = f"{postgres.host}:{postgres.port}"
-    return f"postgresql://{account}@{address}/{percent_encoded(settings.name, safe='')}"
 
 
 def _password_in(url: str, settings: DatabaseSettings, where: str, next_command: str) -> SecretStr:
     """Return the role's password from a DATABASE_URL that fits the settings."""
-    found = _POSTGRES_URL.fullmatch(url)
-    if found is None:
+    parts = url_parts(url)
+    if parts is None:
         raise ConflictError(
             f"{where}: {URL} is not of the form postgresql://role:password@host:port/database, "
             "with the password percent-encoded",
             stage=STAGE,
             next_command=next_command,
         )
-    pairs = (("role", settings.role), ("database", settings.name))
-    different = [part for part, wanted in pairs if unquote(found[part]) != wanted]
+    role, name, password = parts
+    pairs = (("role", role, settings.role), ("database", name, settings.name))
+    different = [part for part, found, wanted in pairs if found != wanted]
     if different:
         raise ConflictError(
             f"{where}: the {' and the '.join(different)} in {URL} differ from the settings "
@@ -77,7 +51,19 @@ def _password_in(url: str, settings: DatabaseSettings, where: str, next_command:
             stage=STAGE,
             next_command=next_command,
         )
-    return SecretStr(unquote(found["password"]))
+    return password
+
+
+async def check_app_secret(kube: KubeClient, target: Target, postgres: PostgresSettings) -> str:
+    """Raise what `ensure_app_secret` would raise of the Secret, without a write; return what it has.
+
+    Raises:
+        SettingsError: a given value cannot be meant, or one that is needed is not given.
+        ConflictError: something there is unusable, not ours, or does not fit the settings.
+        AccessDeniedError: this account may not read it, which does not mean that it is absent.
+    """
+    check_given(target.secrets.given)
+    return await _AppSecret(kube, target, postgres).check()
 
 
 async def ensure_app_secret(
@@ -86,6 +72,7 @@ async def ensure_app_secret(
     postgres: PostgresSettings,
     *,
     role_exists: Callable[[], Awaitable[bool]],
+    accepts: Callable[[SecretStr], Awaitable[bool]] | None = None,
 ) -> tuple[StageResult, SecretStr | None]:
     """Make a service's Secret complete, and return the database password that it holds (R10).
 
@@ -93,22 +80,25 @@ async def ensure_app_secret(
     re-run. A given value that differs from the stored one is left out as well, and named in the
     outputs: rotation is a step of its own.
 
+    Where the role exists and only DATABASE_URL is absent, its password is taken over from DB_PASSWORD
+    or POSTGRES_URL of the same Secret, if the server accepts it (R34); `accepts` asks it.
+
     The Secret is written before the role is: killed between the two, the next run reads the
     password back and creates the role with it. The other order would leave a role whose password
     nobody has.
 
     Raises:
-        SettingsError: a given value is empty or ends with a line break; nothing was touched.
+        SettingsError: a given value is empty, ends with a line break or is missing; nothing was touched.
         ConflictError: something there is unusable, not ours, or does not fit the settings.
     """
     settings = target.secrets
     check_given(settings.given)
-    if target.database and URL in {*settings.given, *settings.generate}:
+    if target.database and URL in {*settings.given, *settings.generate, *settings.compose}:
         raise SettingsError(
-            f"{URL} is composed for a service with a database: neither generate nor give it",
+            f"{URL} is there for every service with a database: neither generate, compose nor give it",
             stage=STAGE,
         )
-    steps = _AppSecret(kube, target, postgres, role_exists)
+    steps = _AppSecret(kube, target, postgres, role_exists, accepts)
     return await until_settled(steps.once)
 
 
@@ -120,12 +110,13 @@ class _AppSecret:
         kube: KubeClient,
         target: Target,
         postgres: PostgresSettings,
-        role_exists: Callable[[], Awaitable[bool]],
+        role_exists: Callable[[], Awaitable[bool]] | None = None,
+        accepts: Callable[[SecretStr], Awaitable[bool]] | None = None,
     ) -> None:
         self._kube = kube
         self._target = target
         self._postgres = postgres
-        self._role_exists = role_exists
+        self._role_exists, self._accepts = role_exists, accepts
         # What a write without an answer may have added, and to nothing or to a Secret.
         self._unanswered: dict[str, str] = {}
         self._creating = False
@@ -134,25 +125,41 @@ class _AppSecret:
         self._where = f"Secret {self._name} in namespace {target.namespace}"
         self._show = show(target.namespace, self._name)
 
-    async def once(self) -> tuple[StageResult, SecretStr | None]:
+    async def check(self) -> str:
+        found, values, missing = await self._look()
+        if self._target.database and URL in values:
+            self._password(values)
         if not self._wanted():
-            # Nothing to keep: an empty Secret would only raise questions.
-            return StageResult(stage=STAGE, status=Status.SKIPPED, summary="no Secret is configured"), None
+            return "no Secret is configured"
+        if not missing:
+            return f"{self._where} is complete"
+        return f"{self._where} lacks {', '.join(missing)}" if found else f"{self._where} is to be made"
+
+    async def _look(self) -> tuple[Json | None, dict[str, str], list[str]]:
+        """Return the Secret, its values and what is missing, once all that could stop a write has not."""
+        if not self._wanted():
+            return None, {}, []
         found = await self._kube.find(f"{self._collection}/{self._name}")
         values = decoded(found) if found else {}
         self._check_present(values)
         missing = [key for key in self._wanted() if key not in values]
-        landed = [key for key, value in self._unanswered.items() if values.get(key) == value]
         if found and missing:
             self._check_ours(found, missing)
-        if URL in missing and self._target.database:
-            await self._check_role(self._target.database.role)
-        added = {key: self._value(key) for key in missing}
-        password = self._password({**values, **added})
+        self._check_brought(missing)
+        return found, values, missing
+
+    async def once(self) -> tuple[StageResult, SecretStr | None]:
+        if not self._wanted():
+            # Nothing to keep: an empty Secret would only raise questions.
+            return StageResult(stage=STAGE, status=Status.SKIPPED, summary="no Secret is configured"), None
+        found, values, missing = await self._look()
+        landed = [key for key, value in self._unanswered.items() if values.get(key) == value]
+        password = await self._database_password(values)
+        added = {key: self._value(key, password) for key in missing}
         if found is None or added:
             await self._write(found, added)
         created = found is None or bool(landed and self._creating)
-        return self._result(values, [*landed, *missing], created=created), password
+        return self._result(values, [*landed, *missing], password, created=created), password
 
     async def _write(self, found: Json | None, added: Mapping[str, str]) -> None:
         data = {key: encoded(value) for key, value in added.items()}
@@ -170,12 +177,16 @@ class _AppSecret:
     def _wanted(self) -> list[str]:
         settings = self._target.secrets
         keys = [URL] if self._target.database else []
-        return [*keys, *sorted({*settings.generate, *settings.given})]
+        others = {*settings.generate, *settings.compose, *settings.asked, *settings.given}
+        return [*keys, *sorted(others)]
 
-    def _value(self, key: str) -> str:
+    def _value(self, key: str, password: SecretStr | None) -> str:
         settings, database = self._target.secrets, self._target.database
-        if key == URL and database:
-            return database_url(database, self._postgres, generate(PASSWORD))
+        if database and password:
+            if key == URL:
+                return database_url(database, self._postgres, password.get_secret_value())
+            if key in settings.compose:
+                return composed(settings.compose[key], database, self._postgres, password)
         if key in settings.given:
             return settings.given[key].get_secret_value()
         return generate(settings.generate[key])
@@ -184,6 +195,27 @@ class _AppSecret:
         if self._target.database is None:
             return None
         return _password_in(values[URL], self._target.database, self._where, self._show)
+
+    async def _database_password(self, values: Mapping[str, str]) -> SecretStr | None:
+        """Return the role's password: the stored one, one taken over, or a new one."""
+        database = self._target.database
+        if database is None:
+            return None
+        if URL in values:
+            return self._password(values)
+        other = candidate(values, self._target.secrets.compose, database)
+        if not await self._role_is_there():
+            # Two passwords in one Secret would be one too many: the role gets the one that is there.
+            return other[1] if other else SecretStr(generate(PASSWORD))
+        if other and self._accepts and await self._accepts(other[1]):
+            return other[1]
+        tried = f", and the one in {other[0]} is not its own" if other else ""
+        raise ConflictError(
+            f"role {database.role} exists, but {self._where} has no {URL}{tried}: its password is lost; "
+            f"restore the key, or, if nothing uses the role, set a new password and store it as {URL}",
+            stage=STAGE,
+            next_command=f"psql -c '\\password {database.role}'",
+        )
 
     def _check_present(self, values: Mapping[str, str]) -> None:
         """Raise where a value that is there cannot be meant (fault 54)."""
@@ -216,30 +248,44 @@ class _AppSecret:
                 next_command=self._show,
             )
 
-    async def _check_role(self, role: str) -> None:
-        """Raise if the role is there and its password is lost (fault 39)."""
-        if not await self._role_exists():
-            return
+    def _check_brought(self, missing: list[str]) -> None:
+        """Raise where a value has to be written that only the caller has, or that is too weak."""
+        settings = self._target.secrets
+        sources = {URL, *settings.given, *settings.generate, *settings.compose}
+        absent = [key for key in missing if key not in sources]
+        if absent:
+            raise SettingsError(
+                f"{self._where} lacks {', '.join(absent)}, and no value is given",
+                stage=STAGE,
+                next_command=f"pass --app-secrets=env://{absent[0]} before the function",
+            )
+        brought = settings.given.get(JWT_KEY) if JWT_KEY in missing else None
+        if brought and len(brought.get_secret_value()) < SHORTEST_JWT:
+            raise SettingsError(
+                f"the value given for {JWT_KEY} has fewer than {SHORTEST_JWT} characters, too few for HS256",
+                stage=STAGE,
+                next_command="openssl rand -hex 32",
+            )
+
+    async def _role_is_there(self) -> bool:
+        """Say whether the role exists, and raise if its Secret has come meanwhile (fault 39)."""
+        if self._role_exists is None or not await self._role_exists():
+            return False
         # Another run writes its Secret first and its role second: a role may be here because a
         # Secret has come since we looked.
         again = await self._kube.find(f"{self._collection}/{self._name}")
         if again and URL in (again.get("data") or {}):
             raise RaceLostError(f"{self._where} was written meanwhile")
-        raise ConflictError(
-            f"role {role} exists, but {self._where} has no {URL}: its password is lost; restore "
-            f"the key, or, if nothing uses the role, set a new password and store it as {URL}",
-            stage=STAGE,
-            next_command=f"psql -c '\\password {role}'",
-        )
+        return True
 
-    def _result(self, values: Mapping[str, str], added: list[str], *, created: bool) -> StageResult:
-        given = self._target.secrets.given
-        differs = sorted(
-            key for key in given if key in values and values[key] != given[key].get_secret_value()
-        )
+    def _result(
+        self, values: Mapping[str, str], added: list[str], password: SecretStr | None, *, created: bool
+    ) -> StageResult:
+        compared = {*self._target.secrets.given, *self._target.secrets.compose} & values.keys()
+        differs = sorted(key for key in compared if values[key] != self._value(key, password))
         acted = created or bool(added)
         done = "created" if created else f"added {', '.join(added)}" if added else "in place"
-        note = f"; left as stored, not as given: {', '.join(differs)}" if differs else ""
+        note = f"; left as stored, not as given or composed: {', '.join(differs)}" if differs else ""
         return StageResult(
             stage=STAGE,
             status=Status.SUCCEEDED if acted else Status.SKIPPED,

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
+from slipway_host.errors import nearest
 from slipway_host.names import (
     AbsolutePath,
     DnsLabel,
@@ -21,6 +23,11 @@ from slipway_host.names import (
     UrlPath,
     problem,
 )
+
+JWT_KEY = "JWT_SECRET"
+SHORTEST_JWT = 32
+"""Characters: RFC 7518 asks for a key of 256 bits with HS256, and no character has more than 8."""
+DATABASE_PARTS = frozenset({"host", "port", "name", "user", "password", "url"})
 
 
 class Test(Model):
@@ -68,6 +75,41 @@ class Secrets(Model):
         None, description="name of the Secret; default: the application's name with -secrets"
     )
     generate: dict[EnvName, Generated] = Field(default_factory=dict, description="keys with random values")
+    compose: dict[EnvName, str] = Field(
+        default_factory=dict,
+        description="keys made of the database's parts: {host}, {port}, {name}, {user}, {password} and "
+        "{url}, which is DATABASE_URL; in a value with :// they are percent-encoded",
+    )
+    # Not strict: YAML has lists, and a frozen model wants a tuple.
+    given: Annotated[tuple[EnvName, ...], Field(strict=False)] = Field(
+        (),
+        description="keys whose values come from --app-secrets, by name: REDIS_URL of env://REDIS_URL; "
+        "needed only until the Secret has them",
+    )
+
+    @model_validator(mode="after")
+    def _one_source_each(self) -> Self:
+        for key, template in self.compose.items():
+            unknown = [
+                found for found in re.findall(r"\{([^{}]*)\}", template) if found not in DATABASE_PARTS
+            ]
+            if unknown:
+                parts = ", ".join(sorted(DATABASE_PARTS))
+                raise problem(
+                    f"unknown part {{{unknown[0]}}}: there are {parts}{nearest(unknown[0], DATABASE_PARTS)}",
+                    *("compose", key),
+                )
+            if not template.strip():
+                raise problem("an empty value is no secret", "compose", key)
+            if key in self.generate:
+                raise problem(f"{key} is generated as well", "compose", key)
+        for index, key in enumerate(self.given):
+            if key in self.compose or key in self.generate or key in self.given[:index]:
+                raise problem(f"{key} has another source as well, or is listed twice", "given", index)
+        recipe = self.generate.get(JWT_KEY)
+        if recipe and recipe.length < SHORTEST_JWT:
+            raise problem(f"HS256 needs at least {SHORTEST_JWT} characters", "generate", JWT_KEY, "length")
+        return self
 
 
 class Health(Model):
@@ -133,6 +175,12 @@ class Service(Model):
     health: Health = Field(Health(), description="the endpoint that says whether a pod serves")
     metrics: Metrics = Field(Metrics(), description="the endpoint with the pods' Prometheus metrics")
     workload: Workload = Field(Workload(), description="what runs the pods")
+
+    @model_validator(mode="after")
+    def _composed_of_something(self) -> Self:
+        if self.secrets.compose and self.database is None:
+            raise problem("there is no `database` to compose them of", "secrets", "compose")
+        return self
 
     @model_validator(mode="after")
     def _each_once(self) -> Self:

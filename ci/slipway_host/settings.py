@@ -74,12 +74,16 @@ class SecretsSettings:
     Args:
         name: the Secret's name.
         generate: keys with random values, by recipe.
-        given: keys with values that the caller brings (a JWT_SECRET from the CI's store).
+        compose: keys made of the database's parts, by template.
+        asked: keys whose values only the caller has.
+        given: what the caller has brought, by key (a JWT_SECRET from the CI's store).
         pull_secret: the dockerconfigjson Secret's name (R33).
     """
 
     name: str
     generate: dict[str, Generated] = field(default_factory=dict)
+    compose: dict[str, str] = field(default_factory=dict)
+    asked: tuple[str, ...] = ()
     given: dict[str, SecretStr] = field(default_factory=dict)
     pull_secret: str = "registry-credentials"  # noqa: S105 - a Kubernetes name
 

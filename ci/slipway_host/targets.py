@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from slipway_host.errors import SettingsError
 from slipway_host.names import RESERVED_NAMESPACES, RESERVED_ROLES, SQL_NAME
+from slipway_host.services import JWT_KEY
 from slipway_host.settings import (
     DatabaseSettings,
     GitSettings,
@@ -16,11 +17,11 @@ from slipway_host.settings import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from pydantic import SecretStr
 
     from slipway_host.config import Config, Database
-
-JWT_KEY = "JWT_SECRET"
 
 
 def registry_of(config: Config, environment: str) -> str:
@@ -29,7 +30,13 @@ def registry_of(config: Config, environment: str) -> str:
 
 
 def target_of(
-    config: Config, name: str, *, environment: str, commit: str, jwt_secret: SecretStr | None = None
+    config: Config,
+    name: str,
+    *,
+    environment: str,
+    commit: str,
+    jwt_secret: SecretStr | None = None,
+    app_secrets: Mapping[str, SecretStr] | None = None,
 ) -> Target:
     """Return everything that the stages need to know of one service, with each default filled in.
 
@@ -39,6 +46,7 @@ def target_of(
         environment: the environment's name.
         commit: full hash of the source commit.
         jwt_secret: the caller's JWT_SECRET, for a service that has one.
+        app_secrets: what else the caller brings, by key; a service takes those that it asks for.
 
     Raises:
         SettingsError: a default name cannot be used; the message says which key to write.
@@ -50,7 +58,9 @@ def target_of(
         raise SettingsError(
             f"service {name} would go to namespace {namespace}, which is reserved: write `namespace`"
         )
-    given = {JWT_KEY: jwt_secret} if jwt_secret and JWT_KEY in service.secrets.generate else {}
+    wanted = service.secrets
+    brought = {**({JWT_KEY: jwt_secret} if jwt_secret else {}), **(app_secrets or {})}
+    given = {k: v for k, v in brought.items() if k in wanted.given or (k == JWT_KEY and k in wanted.generate)}
     return Target(
         service=name,
         app=app,
@@ -67,8 +77,10 @@ def target_of(
         health_stable_s=service.health.stable_s,
         database=_database(service.database, app) if service.database else None,
         secrets=SecretsSettings(
-            name=service.secrets.name or f"{app}-secrets",
-            generate=dict(service.secrets.generate),
+            name=wanted.name or f"{app}-secrets",
+            generate=dict(wanted.generate),
+            compose=dict(wanted.compose),
+            asked=wanted.given,
             given=given,
         ),
     )

@@ -64,3 +64,31 @@ def test_stuck_sync_is_named_waited_for_and_ended_on_request(app: App) -> None: 
     found = json.loads(kubectl(app.layout, "-n", "argocd", "get", "application", app.name, "-o", "json"))
     assert "operation" not in found
     assert found["status"]["sync"]["status"] == "Synced"
+
+
+def test_rotation_changes_one_key_once_and_replaces_the_pods(app: App) -> None:  # R10
+    def state() -> tuple[dict[str, str], set[str]]:
+        data = app.get("secret", f"{app.name}-secrets")["data"]
+        pods = json.loads(app.kubectl("get", "pods", "-o", "json"))["items"]
+        return data, {pod["metadata"]["uid"] for pod in pods if "deletionTimestamp" not in pod["metadata"]}
+
+    app.kubectl("rollout", "status", f"deployment/{app.name}", "--timeout=60s")
+    before, old_pods = state()
+    rotate = ("rotate", "--key=JWT_SECRET", "--rotation=leak-1")
+
+    refused = app.call(*rotate, "--confirm=yes")
+    assert refused.code == 1
+    assert f"{app.name}-secrets" in refused.error
+    assert state() == (before, old_pods)
+
+    done = app.call(*rotate, f"--confirm={app.name}-secrets")
+    assert done.code == 0, done.error
+    after, new_pods = state()
+    assert after["JWT_SECRET"] != before["JWT_SECRET"]
+    assert after["DATABASE_URL"] == before["DATABASE_URL"]
+    assert not new_pods & old_pods
+    assert after["JWT_SECRET"] not in done.stderr + done.out
+
+    again = app.call(*rotate, f"--confirm={app.name}-secrets")
+    assert "Skipped" in again.out
+    assert state() == (after, new_pods)

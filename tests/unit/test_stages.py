@@ -32,7 +32,17 @@ def test_functions_are_the_stages_of_the_chain_and_the_chain() -> None:
         "gitops",
         "sync",
     }
-    others = {"config", "image", "logs", "metrics", "test_reports", "scan_reports", "status", "deploy"}
+    others = {
+        "config",
+        "deploy",
+        "image",
+        "logs",
+        "metrics",
+        "rotate",
+        "scan_reports",
+        "status",
+        "test_reports",
+    }
     assert names == chain | others
     assert all(hasattr(Slipway, name) for name in names)
 

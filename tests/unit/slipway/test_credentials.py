@@ -64,3 +64,17 @@ async def test_a_build_secret_that_is_not_given_stops_the_build(
         await mounted(given, {"npm": "NPM_TOKEN"}, monkeypatch)
     assert "buildSecrets=env://NPM_TOKEN" in caught.value.next_command
     assert "--build-secrets=env://NPM_TOKEN" in caught.value.next_command
+
+
+async def test_app_secrets_are_those_that_a_service_asks_for() -> None:
+    given = cast("list[dagger.Secret]", [Given("env://REDIS_URL"), Given("env://OTHER", "")])
+    found = await credentials.app_secrets(given, {"REDIS_URL", "SMTP_PASSWORD"})
+    assert {key: value.get_secret_value() for key, value in found.items()} == {"REDIS_URL": "canary-canary"}
+
+
+@pytest.mark.parametrize("text", ["", "canary-canary\n", "-", " "])
+async def test_an_app_secret_that_cannot_be_meant_is_refused(text: str) -> None:
+    """Fault 11: a CI passes a secret that does not exist as an empty one."""
+    given = cast("list[dagger.Secret]", [Given("env://REDIS_URL", text)])
+    with pytest.raises(SettingsError, match="REDIS_URL"):
+        await credentials.app_secrets(given, {"REDIS_URL"})

@@ -2,103 +2,36 @@
 
 from __future__ import annotations
 
-import base64
-import string
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING
 
 import anyio
-import anyio.lowlevel
 import pytest
 from pydantic import SecretStr
 
-from slipway_host.config import Generated
+from slipway_host.connection import database_url
 from slipway_host.errors import (
-    AccessDeniedError,
-    ConflictError,
-    DeliveryError,
     ServiceUnavailableError,
-    SettingsError,
     UnknownOutcomeError,
 )
-from slipway_host.results import StageResult, Status
-from slipway_host.secrets import database_url, ensure_app_secret, generate
-from slipway_host.settings import DatabaseSettings, PostgresSettings, SecretsSettings, Target
+from slipway_host.results import Status
+from slipway_host.settings import DatabaseSettings
+from support.app_secret import (
+    CANARY,
+    COLLECTION,
+    PATH,
+    POSTGRES,
+    TARGET,
+    URL,
+    ensure,
+    given,
+    put,
+    refused,
+    stored,
+)
 
 if TYPE_CHECKING:
-    from slipway_host.kube import KubeClient
     from support.kube import FakeKube
-
-Json = dict[str, Any]
-CANARY = "canary-47110815"
-URL = f"postgresql://api:{CANARY}@postgresql.infra:5432/api"
-COLLECTION = "/api/v1/namespaces/mosuon/secrets"
-PATH = f"{COLLECTION}/api-secrets"
-POSTGRES = PostgresSettings(
-    namespace="infra",
-    selector="app=postgresql",
-    container="postgresql",
-    host="postgresql.infra",
-    port=5432,
-    admin_user="postgres",
-    secret="postgresql",
-)
-TARGET = Target(
-    service="api",
-    app="api",
-    environment="prod",
-    commit="a" * 40,
-    repository="registry.test/acme/api",
-    namespace="mosuon",
-    values="apps/api/values.yaml",
-    argocd_namespace="argocd",
-    workload_kind="Deployment",
-    workload_name="api",
-    health_path="/health",
-    health_port=4000,
-    health_stable_s=0,
-    database=DatabaseSettings(name="api", role="api"),
-    secrets=SecretsSettings(name="api-secrets", generate={"JWT_SECRET": Generated()}),
-)
-
-
-def given(**values: str) -> Target:
-    secrets = replace(TARGET.secrets, given={key: SecretStr(value) for key, value in values.items()})
-    return replace(TARGET, secrets=secrets)
-
-
-def stored(kube: FakeKube) -> dict[str, str]:
-    return {key: base64.b64decode(value).decode() for key, value in kube.objects[PATH]["data"].items()}
-
-
-def put(kube: FakeKube, values: dict[str, str], **more: Any) -> Json:
-    data = {key: base64.b64encode(value.encode()).decode() for key, value in values.items()}
-    return kube.put(PATH, {"metadata": {"name": "api-secrets"}, "type": "Opaque", "data": data, **more})
-
-
-async def ensure(
-    kube: FakeKube, target: Target = TARGET, *, role: bool = False
-) -> tuple[StageResult, SecretStr | None]:
-    async def role_exists() -> bool:
-        await anyio.lowlevel.checkpoint()
-        return role
-
-    return await ensure_app_secret(cast("KubeClient", kube), target, POSTGRES, role_exists=role_exists)
-
-
-async def refused(
-    kube: FakeKube,
-    target: Target = TARGET,
-    kind: type[DeliveryError] = ConflictError,
-    *,
-    role: bool = False,
-) -> str:
-    """Ensure, expect the error, and return its line; nothing is written, no value is told."""
-    with pytest.raises(kind) as caught:
-        await ensure(kube, target, role=role)
-    assert not kube.writes
-    assert CANARY not in str(caught.value)
-    return str(caught.value)
 
 
 async def test_a_new_secret_holds_everything_that_the_service_needs(kube: FakeKube) -> None:
@@ -216,97 +149,6 @@ async def test_a_server_that_stays_away_is_left_after_eight_looks(kube: FakeKube
     assert len(kube.requests) == 8
 
 
-@pytest.mark.parametrize("value", ["", " ", "short", "-", "\n"])
-async def test_a_jwt_secret_that_cannot_be_meant_is_an_error_and_stays(kube: FakeKube, value: str) -> None:
-    put(kube, {"DATABASE_URL": URL, "JWT_SECRET": value})
-    assert "JWT_SECRET" in await refused(kube)
-    assert stored(kube)["JWT_SECRET"] == value
-
-
-async def test_a_short_value_that_somebody_gave_is_theirs_to_judge(kube: FakeKube) -> None:
-    put(kube, {"DATABASE_URL": URL, "JWT_SECRET": "j" * 32, "REDIS_PASSWORD": "redis"})
-    result, _ = await ensure(kube, given(REDIS_PASSWORD="redis"))
-    assert result.status is Status.SKIPPED
-
-
-async def test_403_does_not_mean_absent(kube: FakeKube) -> None:
-    kube.before["find"] = [AccessDeniedError("secrets is forbidden")]
-    await refused(kube, kind=AccessDeniedError)
-
-
-async def test_what_admission_says_against_a_new_secret_is_passed_on(kube: FakeKube) -> None:
-    kube.before["create"] = [AccessDeniedError("exceeded quota: secrets, used: 10, limited: 10")]
-    with pytest.raises(AccessDeniedError, match="exceeded quota"):
-        await ensure(kube)
-    assert len(kube.writes) == 1
-
-
-UNTOUCHABLE: dict[str, Json] = {
-    "belongs to ExternalSecret api": {
-        "metadata": {"ownerReferences": [{"kind": "ExternalSecret", "name": "api"}]}
-    },
-    "belongs to SealedSecret api": {
-        "metadata": {"ownerReferences": [{"kind": "SealedSecret", "name": "api"}]}
-    },
-    "is immutable": {"immutable": True},
-    "has type kubernetes.io/tls": {"type": "kubernetes.io/tls"},
-    "is being deleted": {"metadata": {"deletionTimestamp": "2026-08-01T00:00:00Z"}},
-}
-
-
-@pytest.mark.parametrize("reason", UNTOUCHABLE)
-async def test_a_secret_that_is_not_ours_to_complete_is_left_and_explained(
-    kube: FakeKube, reason: str
-) -> None:
-    before = put(kube, {"DATABASE_URL": URL}, **UNTOUCHABLE[reason])
-    line = await refused(kube)
-    assert reason in line
-    assert "JWT_SECRET" in line
-    assert kube.objects[PATH] == before
-
-
-@pytest.mark.parametrize("reason", UNTOUCHABLE)
-async def test_a_complete_secret_serves_whoever_owns_it(kube: FakeKube, reason: str) -> None:
-    put(kube, {"DATABASE_URL": URL, "JWT_SECRET": "j" * 32}, **UNTOUCHABLE[reason])
-    result, password = await ensure(kube, role=True)
-    assert result.status is Status.SKIPPED
-    assert password == SecretStr(CANARY)
-
-
-async def test_a_role_whose_password_is_lost_stops_before_anything_is_written(kube: FakeKube) -> None:
-    put(kube, {"JWT_SECRET": "j" * 32})
-    assert "password is lost" in await refused(kube, role=True)
-
-
-async def test_a_role_of_a_run_beside_us_is_no_lost_password(kube: FakeKube) -> None:
-    def other_run() -> None:
-        put(kube, {"DATABASE_URL": URL, "JWT_SECRET": "j" * 32})
-
-    # Between our look at the Secret and our look at the role the other run has made both.
-    kube.after["find"] = [other_run]
-    result, password = await ensure(kube, role=True)
-    assert password == SecretStr(CANARY)
-    assert result.status is Status.SKIPPED
-
-
-@pytest.mark.parametrize(
-    ("url", "what"),
-    [
-        (URL.replace("api:", "ui:"), "the role"),
-        (URL.removesuffix("/api") + "/ui", "the database"),
-        (f"mysql://api:{CANARY}@db/api", "not of the form"),
-        (f"postgresql://api:{CANARY}@db", "not of the form"),
-        (f"postgresql://api:p/{CANARY}@db/api", "not of the form"),
-        (CANARY, "not of the form"),
-    ],
-)
-async def test_a_url_of_something_else_is_refused_without_its_password(
-    kube: FakeKube, url: str, what: str
-) -> None:
-    put(kube, {"DATABASE_URL": url, "JWT_SECRET": "j" * 32})
-    assert what in await refused(kube)
-
-
 @pytest.mark.parametrize(
     "url",
     [URL, URL.replace("postgresql:", "postgres:"), f"{URL}?sslmode=require", URL.replace(":5432", "")],
@@ -323,19 +165,6 @@ async def test_every_password_survives_its_way_through_the_url(kube: FakeKube, p
     url = database_url(settings, POSTGRES, password)
     put(kube, {"DATABASE_URL": url, "JWT_SECRET": "j" * 32})
     assert (await ensure(kube))[1] == SecretStr(password)
-
-
-@pytest.mark.parametrize("value", ["", " ", f"{CANARY}\n", f"{CANARY}\r\n", "-", "-\n"])
-async def test_a_given_value_that_cannot_be_meant_is_refused_before_any_request(
-    kube: FakeKube, value: str
-) -> None:
-    assert "JWT_SECRET" in await refused(kube, given(JWT_SECRET=value), SettingsError)
-    assert not kube.requests
-
-
-async def test_a_url_of_ones_own_beside_a_database_is_refused_before_any_request(kube: FakeKube) -> None:
-    await refused(kube, given(DATABASE_URL=URL), SettingsError)
-    assert not kube.requests
 
 
 async def test_a_given_value_that_differs_rotates_nothing_and_is_named(kube: FakeKube) -> None:
@@ -358,18 +187,48 @@ async def test_results_hold_names_of_keys_and_no_values(kube: FakeKube) -> None:
         assert value not in repr(result)
 
 
-@pytest.mark.parametrize(
-    ("recipe", "letters"),
-    [
-        (Generated(length=16), string.ascii_letters + string.digits),
-        (Generated(length=512, alphabet="hex"), "0123456789abcdef"),
-        (Generated(length=512, alphabet="base64url"), string.ascii_letters + string.digits + "-_"),
-    ],
+COMPOSED = replace(
+    TARGET.secrets,
+    compose={
+        "DB_HOST": "{host}",
+        "DB_PASSWORD": "{password}",
+        "POSTGRES_URL": "{url}?sslmode=require",
+        "PGBOUNCER_URL": "postgres://{user}:{password}@pgbouncer:{port}/{name}",
+    },
 )
-def test_generated_values_follow_their_recipe(recipe: Generated, letters: str) -> None:
-    values = [generate(recipe) for _ in range(20)]
-    assert all(len(value) == recipe.length for value in values)
-    assert set("".join(values)) <= set(letters)
-    assert len(set(values)) == 20
-    if recipe.length == 512:
-        assert set("".join(values)) == set(letters)
+
+
+async def test_composed_keys_are_encoded_in_urls_and_raw_elsewhere(kube: FakeKube) -> None:
+    put(kube, {"DATABASE_URL": URL.replace(CANARY, "p%40%2F%7Bname%7D"), "JWT_SECRET": "j" * 32})
+    await ensure(kube, replace(TARGET, secrets=COMPOSED))
+    values = stored(kube)
+    assert values["DB_PASSWORD"] == "p@/{name}"
+    assert values["DB_HOST"] == "postgresql.infra"
+    assert values["PGBOUNCER_URL"] == "postgres://api:p%40%2F%7Bname%7D@pgbouncer:5432/api"
+    assert values["POSTGRES_URL"].endswith("api:p%40%2F%7Bname%7D@postgresql.infra:5432/api?sslmode=require")
+
+
+async def test_a_composed_key_that_is_there_stays_and_is_named(kube: FakeKube) -> None:
+    put(kube, {"DB_HOST": "old", "DATABASE_URL": URL, "JWT_SECRET": "j" * 32})
+    result, _ = await ensure(kube, replace(TARGET, secrets=COMPOSED))
+    assert stored(kube)["DB_HOST"] == "old"
+    assert result.outputs["differs"] == ["DB_HOST"]
+
+
+@pytest.mark.parametrize("role", [True, False])
+@pytest.mark.parametrize("old", [{"DB_PASSWORD": CANARY}, {"POSTGRES_URL": URL}])
+async def test_a_password_of_the_old_layout_is_taken_over_where_it_is_the_roles(
+    kube: FakeKube, old: dict[str, str], *, role: bool
+) -> None:
+    """R34; without a role, the one to come gets it."""
+    put(kube, {**old, "JWT_SECRET": "j" * 32})
+    result, password = await ensure(kube, role=role, accepted=CANARY)
+    assert password == SecretStr(CANARY)
+    assert result.outputs["added"] == ["DATABASE_URL"]
+    assert stored(kube)["DATABASE_URL"] == URL
+
+
+async def test_a_value_that_only_the_caller_has_is_needed_until_it_is_stored(kube: FakeKube) -> None:
+    asking = replace(TARGET, secrets=replace(TARGET.secrets, asked=("REDIS_URL",)))
+    put(kube, {"DATABASE_URL": URL, "JWT_SECRET": "j" * 32, "REDIS_URL": "redis://redis"})
+    assert (await ensure(kube, asking))[0].status is Status.SKIPPED
