@@ -27,6 +27,7 @@ LAYERS = {
         "results",
         "services",
         "settings",
+        "signing",
         "together",
     },
     "clients": {
@@ -52,6 +53,7 @@ LAYERS = {
         "findings",
         "gitops",
         "health",
+        "identity_token",
         "image_change",
         "loader",
         "namespaces",
