@@ -28,12 +28,21 @@ COMMAND = "dagger call deploy"
 
 @dataclass(frozen=True, kw_only=True)
 class Accounts:
-    """What the services of one run share; `signs` says that there is a key to sign with."""
+    """What the services of one run share.
+
+    Args:
+        registry: where images go.
+        git: the GitOps repository.
+        postgres: the PostgreSQL server.
+        signs: there is something to sign with.
+        verifies: signatures are verified before the GitOps commit.
+    """
 
     registry: "RegistrySettings"
     git: "GitSettings"
     postgres: "PostgresSettings"
     signs: bool
+    verifies: bool
 
 
 class Chain:
@@ -190,14 +199,16 @@ class Chain:
 
         await self._stage("push", push)
         self.digest = str(self.run.results["push"].outputs["digest"])
-        if self.accounts.signs:
-            from slipway import supply
+        if not self.accounts.verifies:
+            return
+        from slipway import supply
 
-            sign = partial(
-                supply.sign, self.work, self.digest, run_id=self.delivery.run_id, began=self._began
+        if self.accounts.signs:
+            run_id = self.delivery.run_id
+            await self._stage(
+                "sign", partial(supply.sign, self.work, self.digest, run_id=run_id, began=self._began)
             )
-            await self._stage("sign", sign)
-            await self._stage("verify", partial(supply.verify, self.work, self.digest))
+        await self._stage("verify", partial(supply.verify, self.work, self.digest))
 
     async def _furnish(self) -> None:
         """Make the Secret and then the database: the role's password is in the Secret."""

@@ -32,6 +32,7 @@ class Stage:
         cosign_key: dagger.Secret | None
         cosign_password: dagger.Secret | None
         cosign_public_key: dagger.Secret | None
+        cosign_identity_token: dagger.Secret | None
 
 
 def say(line: str) -> None:

@@ -44,6 +44,10 @@ class Slipway(*discover()):  # type: ignore[misc]  # the bases are the stages th
         dagger.Secret | None,
         Doc("Public key that signatures are verified with; without it, cosign-key's own"),
     ] = None
+    cosign_identity_token: Annotated[
+        dagger.Secret | None,
+        Doc("OIDC token for the audience sigstore, to sign without a key where slipway.yaml says who signs"),
+    ] = None
     build_secrets: Annotated[
         list[dagger.Secret] | None,
         Doc(

@@ -4,9 +4,9 @@ import time
 from functools import partial
 from typing import Any
 
+from slipway import trust
 from slipway.chain import COMMAND, Accounts, Chain
 from slipway.checkout import Checkout
-from slipway.credentials import reveal_optional
 from slipway.inputs import Stage, say
 from slipway.work import Work, cluster, open_works
 from slipway_host import receipt
@@ -67,11 +67,13 @@ class Release:
 
     async def _deploy(self, checkout: Checkout, works: list[Work]) -> list[Chain]:
         first = works[0]
+        means = await trust.check_required(works)
         accounts = Accounts(
             registry=await first.registry(),
             git=await first.git(),
             postgres=await first.postgres(),
-            signs=await reveal_optional(self._inputs.cosign_key, "COSIGN_KEY", multiline=True) is not None,
+            signs=means.signs,
+            verifies=means.signs or first.environment.require_signature,
         )
         async with cluster(self._inputs) as kube:
             chains = [Chain(work, work.delivery(kube, self._run_id), accounts) for work in works]

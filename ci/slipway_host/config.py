@@ -28,6 +28,7 @@ from slipway_host.names import (
     problem,
 )
 from slipway_host.services import Database, Generated, Health, Secrets, Service, Test, Workload
+from slipway_host.signing import Signing
 
 __all__ = [
     "ArgoCD",
@@ -42,6 +43,7 @@ __all__ = [
     "Scanner",
     "Secrets",
     "Service",
+    "Signing",
     "Test",
     "Workload",
 ]
@@ -120,6 +122,7 @@ class Config(Model):
     postgres: Postgres = Field(Postgres(), description="the PostgreSQL server in the cluster")
     argocd: ArgoCD = Field(ArgoCD(), description="where Argo CD is")
     scanner: Scanner = Field(Scanner(), description="the scanner")
+    signing: Signing = Field(Signing(), description="signatures of the images")
     environments: dict[DnsLabel, Environment] = Field(
         default_factory=dict, description="environments; dev and prod are there without being written"
     )

@@ -81,6 +81,11 @@ class Environment(Model):
         description="also publish the tag `latest`; never in prod, nor in what extends it; in the built-in "
         "dev: true",
     )
+    require_signature: bool = Field(
+        default=False,
+        description="the GitOps commit waits for a verified signature and provenance of each image; a run "
+        "with nothing to verify them with is refused before it begins",
+    )
     registry: ImagePrefix | None = Field(
         None,
         description="registry and namespace of this environment's images; needed where its build arguments "

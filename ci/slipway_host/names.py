@@ -32,6 +32,11 @@ ABSOLUTE_PATH = re.compile(r"(?!.*/\.\.(?:/|$))/[!-~]{0,1023}")
 BRANCH = re.compile(r"(?!.*(\.\.|//|@\{|\.lock$))[A-Za-z0-9][A-Za-z0-9._/-]{0,199}")
 # Neither `http` nor `file` nor `ext::`, and no credentials in an address over https (fault 74).
 GIT_ADDRESS = re.compile(r"(https://[^\s@]+|ssh://[^\s]+|git@[^\s:]+:[^\s]+)")
+# Neither credentials nor a query: it stands in configuration, errors and certificates. http is for servers
+# inside a cluster.
+SERVER_ADDRESS = re.compile(r"https?://[A-Za-z0-9][A-Za-z0-9.-]*(:[0-9]{1,5})?(/[A-Za-z0-9._~/-]*)?")
+# A URI, or a mail address.
+IDENTITY = re.compile(r"[A-Za-z0-9][!-~]{2,1023}")
 URL_PATH = re.compile(r"/[!-~]{0,255}")
 PLATFORM = re.compile(r"[a-z0-9]{1,20}/[a-z0-9_]{1,20}(/v[0-9]{1,2})?")
 
@@ -96,6 +101,8 @@ _SQL = "a PostgreSQL name (a-z, 0-9 and _, at most 63 characters, a letter first
 _ENV = "an environment variable's name"
 _PATH = "a path inside the repository"
 _GIT = "an https or ssh address without credentials"
+_SERVER = "an http or https address without credentials"
+_IDENTITY = "an identity (a URI or a mail address)"
 _PLATFORM = "a platform, like linux/arm64"
 
 DnsLabel = Annotated[str, _check(DNS_LABEL, _LABEL), _schema(DNS_LABEL, _LABEL)]
@@ -116,6 +123,8 @@ AbsolutePath = Annotated[
 ]
 Branch = Annotated[str, _check(BRANCH, "a branch name"), _schema(BRANCH, "a branch name")]
 GitAddress = Annotated[str, _check(GIT_ADDRESS, _GIT), _schema(GIT_ADDRESS, _GIT)]
+ServerAddress = Annotated[str, _check(SERVER_ADDRESS, _SERVER), _schema(SERVER_ADDRESS, _SERVER)]
+Identity = Annotated[str, _check(IDENTITY, _IDENTITY), _schema(IDENTITY, _IDENTITY)]
 UrlPath = Annotated[
     str, _check(URL_PATH, "a path that starts with /"), _schema(URL_PATH, "a path, like /health")
 ]

@@ -21,6 +21,7 @@ from slipway_lab import (
     pki,
     postgres,
     registry,
+    sigstore,
 )
 from slipway_lab.errors import LabError
 from slipway_lab.layout import HOST
@@ -41,6 +42,9 @@ DAEMONS = {
     "mirror": 5001,
     "git-backend": None,
     "git": gitserver.PORT,
+    "sigstore": sigstore.PORT,
+    "timestamp-authority": sigstore.TIMESTAMP_PORT,
+    "fulcio": sigstore.FULCIO_PORT,
     "etcd": None,
     "kube-apiserver": 6443,
     "kube-controller-manager": 10257,
@@ -95,6 +99,8 @@ def up(layout: Layout, progress: Progress) -> None:
     with progress.step("git server", expected_s=1):
         gitserver.start(sandbox)
         seed(layout)
+    with progress.step("Sigstore", expected_s=2):
+        sigstore.start(sandbox)
     # The engine needs nothing of the cluster: both start at once.
     beside = _Beside(lambda: engine.start(sandbox))
     with progress.step("Kubernetes control plane", expected_s=9):

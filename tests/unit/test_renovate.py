@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from slipway import supply
-from slipway_host.config import Scanner
+from slipway_host.config import Scanner, Signing
 from slipway_lab import pins
 
 ROOT = Path(__file__).parents[2]
+LAB_GO = ROOT / "ci" / "slipway_lab" / "go"
 SKIPPED = {".git", ".venv", "node_modules", ".mypy_cache", ".ruff_cache", ".pytest_cache"}
 RENOVATE: dict[str, Any] = json.loads((ROOT / "renovate.json").read_text())
 MANAGERS: list[dict[str, Any]] = RENOVATE["customManagers"]
@@ -69,7 +69,7 @@ def test_every_dagger_version_is_found_and_the_same() -> None:
 
 def test_default_images_are_found_and_those_of_the_lab() -> None:
     hits = set().union(*found(MANAGERS[1]).values())
-    for image, version in ((Scanner().image, pins.TRIVY), (supply.COSIGN, pins.COSIGN)):
+    for image, version in ((Scanner().image, pins.TRIVY), (Signing().image, pins.COSIGN)):
         name, _, tag = image.rpartition(":")
         assert (name, tag) in hits
         assert tag == version
@@ -88,8 +88,10 @@ def test_every_version_among_the_labs_pins_is_found() -> None:
 
 def test_lab_programs_say_the_version_that_their_go_mod_has() -> None:
     names = {"cosign": pins.COSIGN, "actionlint": pins.ACTIONLINT, "kubernetes": pins.KUBERNETES}
+    names |= {"sigstore": pins.FULCIO}
+    assert f" {pins.TIMESTAMP_AUTHORITY}\n" in (LAB_GO / "sigstore" / "go.mod").read_text()
     for name, version in {**names, "argocd": pins.ARGOCD, "trivy": f"v{pins.TRIVY}"}.items():
-        assert f" {version}\n" in (ROOT / "ci" / "slipway_lab" / "go" / name / "go.mod").read_text(), name
+        assert f" {version}\n" in (LAB_GO / name / "go.mod").read_text(), name
 
 
 def test_lock_is_kept_by_a_manager() -> None:

@@ -1,5 +1,7 @@
 """Commit the images' tags to the GitOps repository."""
 
+from functools import partial
+
 from slipway.each import NOBODY
 from slipway.errors import stage_function
 from slipway.inputs import ChangedSince, ServiceNames, Stage, say
@@ -15,7 +17,8 @@ class GitopsStage(Stage):
     async def gitops(self, service: ServiceNames = None, changed_since: ChangedSince = "") -> str:
         """Write the pushed images' tags to the values files, as one commit on the branch.
 
-        Only the tags change in the files; where they are there already, nothing is committed.
+        Only the tags change in the files; where they are there already, nothing is committed. Where
+        the environment requires a signature, it is verified before.
         """
         from slipway_host.delivery import commit
 
@@ -25,6 +28,11 @@ class GitopsStage(Stage):
             return NOBODY
         settings, ancestors = await works[0].git(), await checkout.ancestors()
         digests = await together(*(work.digest for work in works))
+        if works[0].environment.require_signature:
+            from slipway import supply
+
+            pairs = zip(works, digests, strict=True)
+            await together(*(partial(supply.verify, work, digest) for work, digest in pairs))
         async with cluster(self) as kube:
             changes = [
                 work.delivery(kube, run_id).change(

@@ -14,7 +14,7 @@ class SignStage(Stage):
         """Sign the commit's pushed images with cosign, by digest, and attest provenance and SBOM.
 
         Signature, SLSA provenance, SPDX and CycloneDX documents go beside the image in the registry.
-        What the key has signed already is not signed again.
+        They are by a key, or without one by an OIDC identity. What is signed already is not signed again.
         """
         from slipway import supply
 

@@ -11,9 +11,9 @@ class VerifyStage(Stage):
 
     @stage_function
     async def verify(self, service: ServiceNames = None, changed_since: ChangedSince = "") -> str:
-        """Check signature and provenance of the commit's pushed images with the public key.
+        """Check signature and provenance of the commit's pushed images.
 
-        Ends with exit code 1 where one is missing, by another key, or names another commit.
+        Ends with exit code 1 where one is missing, by another key or identity, or names another commit.
         """
         from slipway import supply
 

@@ -4,8 +4,9 @@ import json
 
 import pytest
 
+from slipway.cosign import SigningError
 from slipway.sbom import titled
-from slipway.supply import PARTS, PROVENANCE, SIGNATURE, SPDX, SigningError, read
+from slipway.supply import PARTS, PROVENANCE, SIGNATURE, SPDX, read
 
 IMAGE = "registry.example/acme/api@sha256:cbbe"
 WARNING = "WARNING: Skipping tlog verification is an insecure practice that lacks transparency.\n"
@@ -24,29 +25,29 @@ def statement(kind: str) -> dict[str, object]:
 
 def test_kinds_are_those_that_the_key_signed() -> None:
     said = json.dumps([statement(kind) for kind in (PROVENANCE, SIGNATURE, SIGNATURE)])
-    assert read((0, f"\n{said}\n", ""), IMAGE)[0] == {PROVENANCE, SIGNATURE}
+    assert read((0, f"\n{said}\n", ""), IMAGE, kind="key")[0] == {PROVENANCE, SIGNATURE}
 
 
 def test_an_sbom_by_the_key_is_no_signature() -> None:
-    valid, why = read((0, json.dumps([statement(SPDX)]), WARNING), IMAGE)
+    valid, why = read((0, json.dumps([statement(SPDX)]), WARNING), IMAGE, kind="key")
     assert SIGNATURE not in valid
     assert why == "that key has signed other statements"
 
 
 def test_unsigned_and_signed_by_another_key_differ() -> None:
-    assert read((10, "", NOTHING), IMAGE) == (set(), "nothing is signed")
-    assert read((1, "", OTHER), IMAGE) == (set(), "another key signed it")
+    assert read((10, "", NOTHING), IMAGE, kind="key") == (set(), "nothing is signed")
+    assert read((1, "", OTHER), IMAGE, kind="key") == (set(), "another key signed it")
 
 
 @pytest.mark.parametrize("stderr", [REFUSED, "", 'Error: Get "https://registry.example/v2/": refused'])
 def test_not_being_able_to_find_out_is_an_error(stderr: str) -> None:
     with pytest.raises(SigningError, match="could not be verified"):
-        read((1, "", stderr), IMAGE)
+        read((1, "", stderr), IMAGE, kind="key")
 
 
 def test_error_has_the_last_words_without_the_warning() -> None:
     with pytest.raises(SigningError) as caught:
-        read((1, "", f"{WARNING}{REFUSED}\n"), IMAGE)
+        read((1, "", f"{WARNING}{REFUSED}\n"), IMAGE, kind="key")
     assert caught.value.cause.endswith("UNAUTHORIZED: authentication required")
     assert "WARNING" not in caught.value.cause
 

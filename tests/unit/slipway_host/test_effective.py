@@ -112,6 +112,7 @@ def test_the_page_is_yaml_of_the_values_that_count() -> None:
     assert found["environment"] == {
         "name": "eu",
         "latest": False,
+        "requireSignature": False,
         "scan": {
             "gate": "fail",
             "severity": "CRITICAL",
