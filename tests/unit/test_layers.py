@@ -41,6 +41,9 @@ LAYERS = {
         "kube_session",
         "kube_watch",
         "postgres",
+        "postgres_dsn",
+        "postgres_pods",
+        "psql",
         "registry",
     },
     "domain": {
@@ -48,6 +51,8 @@ LAYERS = {
         "argocd",
         "creation",
         "database",
+        "database_state",
+        "database_steps",
         "effective",
         "findings",
         "gitops",
@@ -63,6 +68,7 @@ LAYERS = {
         "reference",
         "run",
         "schema",
+        "scram",
         "secret_data",
         "secrets",
         "selection",
@@ -79,7 +85,7 @@ HEIGHT = {layer: height for height, layer in enumerate(LAYERS)}
 
 # What talks to a server. Everything else reaches a server through a client's own interface, so that
 # a test can put another implementation of it in the client's place.
-NETWORK = {"aiohttp", "git", "httpx", "kubernetes", "requests", "urllib3", "websocket"}
+NETWORK = {"aiohttp", "asyncpg", "git", "httpx", "kubernetes", "requests", "urllib3", "websocket"}
 
 # What each package may import of the others: the host side runs without Dagger, the lab without both.
 FORBIDDEN = {
