@@ -16,6 +16,7 @@ from slipway_host import (
     git,
     gitops,
     health,
+    migration,
     namespaces,
     pods,
     postgres_dsn,
@@ -192,6 +193,10 @@ class Delivery:
             deadline_s=self.deadlines.database_s,
             reset=reset,
         )
+
+    async def migrate(self, digest: str) -> StageResult:
+        """Run the service's migration Job to its end."""
+        return await migration.migrate(self.kube, self.target, digest=digest, report=self.report)
 
     def change(self, *, digest: str, source_url: str, ancestors: frozenset[str] | None) -> ImageChange:
         """Return what the GitOps repository has to say of this service."""

@@ -116,6 +116,10 @@ class ScanFindingsError(TerminalError):
     """The scanner found what the environment's policy refuses."""
 
 
+class MigrationFailedError(TerminalError):
+    """The migration before the rollout did not do its work; nothing was rolled out."""
+
+
 class RolloutFailedError(TerminalError):
     """The new pods cannot become ready."""
 

@@ -7,7 +7,6 @@ The reason is in the pods within seconds (faults 85 to 88).
 from __future__ import annotations
 
 import contextlib
-import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -16,6 +15,7 @@ import anyio
 from slipway_host import pods, waiting
 from slipway_host.errors import DeadlineError, DeliveryError, RolloutFailedError, quote
 from slipway_host.results import StageResult, Status
+from slipway_host.scrub import scrubbed
 from slipway_host.workload import Workload, owned, read_workload, watched_workload
 
 if TYPE_CHECKING:
@@ -28,16 +28,6 @@ if TYPE_CHECKING:
 REVISION = "deployment.kubernetes.io/revision"
 LAST_WORDS = 500
 """Characters of a crashed container's log in an error: the end of it, where the reason is."""
-_CREDENTIALS = (
-    (re.compile(r"(://[^:@/\s]*:)[^@\s]+@"), r"\1***@"),
-    (
-        re.compile(
-            r"((?:passw(?:or)?d|secret|token|api[_-]?key)\w*[\"']?\s*[=:]\s*)[\"']?[^\s\"',;&]+",
-            re.IGNORECASE,
-        ),
-        r"\1***",
-    ),
-)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -260,9 +250,5 @@ async def _last_words(kube: KubeClient, target: Target, trouble: Trouble) -> str
     # The rollout has failed either way: the log is worth a few seconds, and no second error.
     with anyio.move_on_after(10), contextlib.suppress(DeliveryError):
         text = await kube.pod_log(target.namespace, trouble.key[0], trouble.container, previous=True)
-    for value in target.secrets.given.values():
-        if value.get_secret_value():
-            text = text.replace(value.get_secret_value(), "***")
-    for pattern, replacement in _CREDENTIALS:
-        text = pattern.sub(replacement, text)
+    text = scrubbed(text, [value.get_secret_value() for value in target.secrets.given.values()])
     return f"; its last words: {quote(text[-LAST_WORDS:])}" if text.strip() else ""
