@@ -84,6 +84,19 @@ def test_another_password_is_set_only_by_naming_the_role(app: App) -> None:
     assert "Skipped" in app.call("database").out
 
 
+def test_a_lost_password_is_made_anew_only_by_naming_the_role(app: App) -> None:  # fault 39
+    remove = json.dumps([{"op": "remove", "path": "/data/DATABASE_URL"}])
+    app.kubectl("patch", "secret", f"{app.name}-secrets", "--type=json", f"--patch={remove}")
+    refused = app.call("database")
+    assert refused.code == 1
+    assert "its password is lost" in refused.error
+
+    reset = app.call("database", f"--reset-password={app.name}")
+    assert reset.code == 0, reset.error
+    assert f"password of role {app.name} set to its Secret's" in reset.out
+    assert "Skipped" in app.call("database").out
+
+
 def test_a_connection_string_leads_to_the_same_database(app: App, tmp_path: Path) -> None:
     service = json.loads(kubectl(app.layout, "-n", "infra", "get", "pod", "postgresql-0", "-o", "json"))
     word, address = credentials.read(app.layout, "postgres"), service["status"]["podIP"]
