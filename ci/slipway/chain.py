@@ -89,6 +89,11 @@ class Chain:
         # Behind the gates, and of no concern to each other.
         await together(partial(self._push, image[0]), self._furnish)
 
+    async def migrate(self) -> None:
+        """Run the migration, where there is one: everything is in place but the new version."""
+        if self.work.target.migration:
+            await self._stage("migrate", partial(self.delivery.migrate, self.digest))
+
     async def arrive(self) -> None:
         """Wait until what was committed is proven to run."""
         git, digest = self.accounts.git, self.digest

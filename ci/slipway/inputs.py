@@ -24,6 +24,7 @@ class Stage:
         registry_password: dagger.Secret | None
         kube_config: dagger.Secret | None
         postgres_password: dagger.Secret | None
+        postgres_dsn: dagger.Secret | None
         jwt_secret: dagger.Secret | None
         git_username: str
         gh_pat: dagger.Secret | None

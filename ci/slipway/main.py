@@ -31,6 +31,13 @@ class Slipway(*discover()):  # type: ignore[misc]  # the bases are the stages th
         dagger.Secret | None,
         Doc("PostgreSQL administrator's password; without it, the cluster's own Secret is read"),
     ] = None
+    postgres_dsn: Annotated[
+        dagger.Secret | None,
+        Doc(
+            "Administrator's connection string (postgresql://role:password@host:port) of a PostgreSQL that "
+            "is not in the cluster; without it, psql in the server's pod is used"
+        ),
+    ] = None
     jwt_secret: Annotated[
         dagger.Secret | None, Doc("JWT_SECRET for a new Secret; without it, a random one is made")
     ] = None

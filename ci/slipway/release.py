@@ -85,6 +85,8 @@ class Release:
             prepared = (partial(chain.guarded, chain.prepare) for chain in chains)
             await together(read_ancestors, *prepared)
             self._block(checkout, chains)
+            await together(*(partial(chain.guarded, chain.migrate) for chain in chains))
+            self._block(checkout, chains)
             await self._commit(checkout, [c for c in chains if c.run.error is None], ancestors[0])
             await together(*(partial(chain.guarded, chain.arrive) for chain in chains))
         return chains

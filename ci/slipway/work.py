@@ -93,7 +93,8 @@ class Work:
         from slipway_host import targets
 
         password = await reveal_optional(self.inputs.postgres_password, "POSTGRES_PASSWORD")
-        return targets.postgres_settings(self.checkout.config, admin_password=password)
+        dsn = await reveal_optional(self.inputs.postgres_dsn, "POSTGRES_DSN")
+        return targets.postgres_settings(self.checkout.config, admin_password=password, dsn=dsn)
 
     async def pushed(self) -> "RemoteImage | None":
         """Return the registry's image of this commit, None where there is none yet."""

@@ -27,7 +27,7 @@ from slipway_host.names import (
     SqlUser,
     problem,
 )
-from slipway_host.services import Database, Generated, Health, Secrets, Service, Test, Workload
+from slipway_host.services import Database, Generated, Health, Migration, Secrets, Service, Test, Workload
 from slipway_host.signing import Signing
 
 __all__ = [
@@ -38,6 +38,7 @@ __all__ = [
     "Generated",
     "GitOps",
     "Health",
+    "Migration",
     "Postgres",
     "Scan",
     "Scanner",
@@ -67,7 +68,10 @@ class GitOps(Model):
 
 
 class Postgres(Model):
-    """The PostgreSQL server in the cluster that holds the services' databases."""
+    """The PostgreSQL server that holds the services' databases.
+
+    It is reached by psql in its pod, or, where a POSTGRES_DSN is given, by that; then only `ca` counts.
+    """
 
     namespace: DnsLabel = Field("infra", description="namespace of the server's pods and Service")
     selector: str = Field(
@@ -81,6 +85,12 @@ class Postgres(Model):
         "postgresql",
         description="Secret with the administrator's password (keys admin-user-password or "
         "postgres-password), read where no POSTGRES_PASSWORD is given",
+    )
+    ca: str | None = Field(
+        None,
+        pattern="-----BEGIN CERTIFICATE-----",
+        description="certificates in PEM form that vouch for the server of a POSTGRES_DSN; default: the "
+        "system's own",
     )
 
 

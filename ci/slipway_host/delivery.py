@@ -13,12 +13,15 @@ from slipway_host import (
     argocd,
     connection,
     database,
+    database_state,
     git,
     gitops,
     health,
+    migration,
     namespaces,
     pods,
-    postgres,
+    postgres_dsn,
+    postgres_pods,
     proof,
     pull_secret,
     rollout,
@@ -39,6 +42,7 @@ if TYPE_CHECKING:
     from pydantic import SecretStr
 
     from slipway_host.kube import KubeClient
+    from slipway_host.postgres import SqlRunner
     from slipway_host.progress import Report
     from slipway_host.settings import GitSettings, PostgresSettings, RegistrySettings, Target
 
@@ -139,19 +143,26 @@ class Delivery:
         return StageResult(stage="preflight", status=Status.SUCCEEDED, summary="; ".join(said))
 
     async def secrets(
-        self, registry: RegistrySettings, postgres_settings: PostgresSettings
+        self,
+        registry: RegistrySettings,
+        postgres_settings: PostgresSettings,
+        *,
+        reset: bool = False,
     ) -> tuple[StageResult, SecretStr | None]:
-        """Make namespace, pull secret and the service's Secret complete; return its database password."""
+        """Make namespace, pull secret and the service's Secret complete; return its database password.
+
+        `reset` says that the role's password will be set: then it is nothing to lose (fault 39).
+        """
         target = self.target
         # What cannot work is refused before the namespace is made.
         await secrets.check_app_secret(self.kube, target, postgres_settings)
         made = await namespaces.ensure_namespace(self.kube, target.namespace, labels=MANAGED_NAMESPACE)
 
         async def role_exists() -> bool:
-            if target.database is None:
+            if target.database is None or reset:
                 return False
             sql = await self._sql(postgres_settings)
-            return await database.role_exists(sql, target.database.role)
+            return await database_state.role_exists(sql, target.database.role)
 
         async def accepts(password: SecretStr) -> bool:
             if target.database is None:
@@ -180,8 +191,10 @@ class Delivery:
             password,
         )
 
-    async def database(self, postgres_settings: PostgresSettings, password: SecretStr | None) -> StageResult:
-        """Make the service's role and database, with the password of its Secret."""
+    async def database(
+        self, postgres_settings: PostgresSettings, password: SecretStr | None, *, reset: bool = False
+    ) -> StageResult:
+        """Make the service's role and database, with the password of its Secret; `reset` sets it anew."""
         if self.target.database is None or password is None:
             return StageResult(stage="database", status=Status.SKIPPED, summary="no database is configured")
         sql = await self._sql(postgres_settings)
@@ -191,6 +204,7 @@ class Delivery:
             password,
             report=self.report,
             deadline_s=self.deadlines.database_s,
+            reset=reset,
         )
 
     async def rotate(self, plan: rotation.Rotation, postgres_settings: PostgresSettings) -> StageResult:
@@ -204,6 +218,10 @@ class Delivery:
             report=self.report,
             deadline_s=self.deadlines.rollout_s,
         )
+
+    async def migrate(self, digest: str) -> StageResult:
+        """Run the service's migration Job to its end."""
+        return await migration.migrate(self.kube, self.target, digest=digest, report=self.report)
 
     def change(self, *, digest: str, source_url: str, ancestors: frozenset[str] | None) -> ImageChange:
         """Return what the GitOps repository has to say of this service."""
@@ -297,5 +315,8 @@ class Delivery:
                 lines.append(f"    {shown['image_id']}")
         return "\n".join(lines)
 
-    async def _sql(self, settings: PostgresSettings) -> postgres.Psql:
-        return await postgres.connect(self.kube, settings, deadline_s=self.deadlines.database_s)
+    async def _sql(self, settings: PostgresSettings) -> SqlRunner:
+        deadline_s = self.deadlines.database_s
+        if settings.dsn is not None:
+            return await postgres_dsn.connect(settings.dsn, ca=settings.ca, deadline_s=deadline_s)
+        return await postgres_pods.connect(self.kube, settings, deadline_s=deadline_s)

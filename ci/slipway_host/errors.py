@@ -120,6 +120,10 @@ class ScannerError(TerminalError):
     """The scanner did not do its work, or not well enough: findings are unknown, not absent."""
 
 
+class MigrationFailedError(TerminalError):
+    """The migration before the rollout did not do its work; nothing was rolled out."""
+
+
 class RolloutFailedError(TerminalError):
     """The new pods cannot become ready."""
 

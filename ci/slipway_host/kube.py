@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import threading
+from contextlib import aclosing
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Literal, Self
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Literal, Self
 import anyio
 import anyio.to_thread
 
-from slipway_host import kube_exec
+from slipway_host import kube_exec, kube_stream
 from slipway_host.errors import DeadlineError, NotFoundError, ServiceUnavailableError
 from slipway_host.kube_http import CONNECT_S, Json, Objects, Request, fetch, refused, status_of
 from slipway_host.kube_session import WRITE_S, Session, again
@@ -45,7 +46,7 @@ class KubeClient:
 
     def __init__(self, session: Session) -> None:
         self._session = session
-        # Commands live longer than requests: uncounted, their threads cannot starve those.
+        # Commands and followed logs live longer than requests: uncounted, their threads cannot starve those.
         self._waiters = anyio.CapacityLimiter(math.inf)
 
     @classmethod
@@ -107,6 +108,16 @@ class KubeClient:
                 timeout=(CONNECT_S, WRITE_S),
             )
         )
+
+    async def delete(self, path: str, *, uid: str) -> None:
+        """Delete one object and, afterwards, what belongs to it; another one of the same name stays.
+
+        Raises:
+            ConflictError: the object there has another uid.
+            NotFoundError: it has gone already.
+        """
+        body = {"propagationPolicy": "Background", "preconditions": {"uid": uid}}
+        await self._session.json(Request(verb="delete", path=path, body=body, timeout=(CONNECT_S, WRITE_S)))
 
     async def list(self, path: str, *, selector: str = "", fields: str = "") -> Objects:
         """Return a collection's objects; built-in kinds come without `kind` and `apiVersion`."""
@@ -221,6 +232,28 @@ class KubeClient:
         request = Request(verb="get", path=path, query=tuple(query))
         body = await again(partial(self._session.answer, request))
         return body[-limit_bytes:].decode(errors="replace")
+
+    async def follow_log(
+        self, namespace: str, pod: str, container: str, *, silence_s: float
+    ) -> AsyncIterator[str]:
+        """Yield a container's log from its beginning, line by line, until the container ends.
+
+        Args:
+            namespace: the pod's.
+            pod: its name.
+            container: one that has started.
+            silence_s: seconds without a line after which the connection counts as dead.
+        """
+        request = Request(
+            verb="get",
+            path=f"/api/v1/namespaces/{namespace}/pods/{pod}/log",
+            query=(("container", container), ("follow", "true")),
+            timeout=(CONNECT_S, silence_s),
+        )
+        async with aclosing(kube_stream.lines(self._session, request, self._waiters)) as answer:
+            async for lines in answer:
+                for line in lines:
+                    yield line.decode(errors="replace")
 
     async def proxy_get(
         self,

@@ -43,7 +43,7 @@ class UnauthorizedError(AccessDeniedError):
 class Request:
     """What is asked of the API, by the verb that RBAC knows it as."""
 
-    verb: Literal["get", "list", "watch", "create", "patch"]
+    verb: Literal["get", "list", "watch", "create", "patch", "delete"]
     path: str
     query: tuple[tuple[str, str], ...] = ()
     body: Json | Objects | None = None
@@ -53,7 +53,7 @@ class Request:
     @property
     def method(self) -> str:
         """HTTP's word for the verb."""
-        return {"create": "POST", "patch": "PATCH"}.get(self.verb, "GET")
+        return {"create": "POST", "patch": "PATCH", "delete": "DELETE"}.get(self.verb, "GET")
 
     @property
     def writes(self) -> bool:

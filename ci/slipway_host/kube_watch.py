@@ -1,31 +1,23 @@
-"""A collection of Kubernetes' API: its list, and everything that changes in it from then on.
-
-Watches live longer than requests: their threads are not counted, so that many of them cannot
-starve the requests.
-"""
+"""A collection of Kubernetes' API: its list, and everything that changes in it from then on."""
 
 from __future__ import annotations
 
 import json
 import math
 import random
-import threading
 from contextlib import aclosing, suppress
 from dataclasses import replace
-from functools import partial
 from typing import TYPE_CHECKING
 
 import anyio
-import anyio.to_thread
 
+from slipway_host import kube_stream
 from slipway_host.errors import ServiceUnavailableError, TransientError, quote
-from slipway_host.kube_http import CONNECT_S, GONE, Json, Objects, Request, open_answer, refused
+from slipway_host.kube_http import CONNECT_S, GONE, Json, Objects, Request, refused
 from slipway_host.kube_session import Session, again
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator
-
-    from urllib3 import BaseHTTPResponse
 
 Query = tuple[tuple[str, str], ...]
 
@@ -35,40 +27,6 @@ WATCH_S = 600
 PAGE = 500
 RELIST_S = (0.1, 1.0)
 """Before a list after a broken watch: not all clients of a restarted server in the same moment."""
-
-
-class Stream:
-    """A watch's open answer: lines of JSON, until one side closes it."""
-
-    def __init__(self, response: BaseHTTPResponse, request: Request) -> None:
-        self._chunks = response.stream(2**16)
-        self._response = response
-        self._request = request
-        self._rest = b""
-
-    def read(self) -> Objects:
-        """Return the next events; empty when the server has closed the connection."""
-        import urllib3
-
-        try:
-            while True:
-                self._rest += next(self._chunks)
-                *lines, self._rest = self._rest.split(b"\n")
-                events = [json.loads(line) for line in lines if line]
-                if events:
-                    return events
-        except StopIteration:
-            return []
-        except (urllib3.exceptions.HTTPError, OSError, ValueError, AttributeError) as error:
-            raise ServiceUnavailableError(f"{self._request}: {quote(str(error))}") from error
-
-    async def close(self) -> None:
-        """End the answer, and the thread that reads from it."""
-        # Shutting the socket wakes the thread that reads from it; closing waits for that thread.
-        with suppress(OSError, RuntimeError, ValueError):
-            self._response.shutdown()
-        with anyio.move_on_after(2, shield=True):
-            await anyio.to_thread.run_sync(self._response.close, abandon_on_cancel=True)
 
 
 class Collection:
@@ -132,39 +90,21 @@ class Collection:
             ),
             timeout=(CONNECT_S, WATCH_SILENCE_S),
         )
-        stream = await self._session.authorized(partial(self._stream, request))
-        try:
-            while events := await anyio.to_thread.run_sync(
-                stream.read, abandon_on_cancel=True, limiter=self._waiters
-            ):
-                for event in events:
+        async with aclosing(kube_stream.lines(self._session, request, self._waiters)) as answer:
+            async for found in answer:
+                for event in _events(found, request):
                     if event["type"] == "ERROR":
                         status = event["object"]
                         raise refused(request, status.get("code", GONE), json.dumps(status).encode())
                     if event["type"] != "BOOKMARK":
                         yield event["type"], event["object"]
-        finally:
-            await stream.close()
 
-    async def _stream(self, request: Request) -> Stream:
-        abandoned = threading.Event()
 
-        def start() -> Stream:
-            response = open_answer(self._session.api, request)
-            if abandoned.is_set():
-                response.close()
-            elif response.status != 200:  # noqa: PLR2004 - a watch knows no other success
-                try:
-                    raise refused(request, response.status, response.read())
-                finally:
-                    response.close()
-            return Stream(response, request)
-
-        try:
-            return await anyio.to_thread.run_sync(start, abandon_on_cancel=True, limiter=self._waiters)
-        except anyio.get_cancelled_exc_class():
-            abandoned.set()
-            raise
+def _events(found: list[bytes], request: Request) -> Objects:
+    try:
+        return [json.loads(line) for line in found]
+    except ValueError as error:
+        raise ServiceUnavailableError(f"{request}: {quote(str(error))}") from error
 
 
 def _difference(known: dict[str, Json], items: Objects) -> list[tuple[str, Json]]:

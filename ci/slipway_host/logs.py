@@ -9,7 +9,7 @@ import anyio
 
 from slipway_host import pods
 from slipway_host.errors import DeliveryError, NotFoundError
-from slipway_host.scrub import printable, scrubbed
+from slipway_host.scrub import parts, printable, scrubbed
 from slipway_host.workload import read_workload
 
 if TYPE_CHECKING:
@@ -120,7 +120,7 @@ async def tail(
 
 
 def _lines(text: str, source: Source, target: Target) -> list[str]:
-    clean = scrubbed(text, target.secrets.given.values())
+    clean = scrubbed(text, parts(value.get_secret_value() for value in target.secrets.given.values()))
     return [f"{source.label}: {printable(line)}" for line in clean.splitlines()]
 
 

@@ -24,6 +24,8 @@ IMAGE_REFERENCE = re.compile(
 )
 # What PostgreSQL takes unquoted, in lower case: quoting is the second wall, not the first.
 SQL_NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
+# One more character than a name: uuid-ossp.
+SQL_EXTENSION = re.compile(r"[a-z][a-z0-9_-]{0,62}")
 SQL_USER = re.compile(r"[a-z_][a-z0-9_]{0,62}")
 ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
 SECRET_ID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}")
@@ -98,6 +100,7 @@ def _schema(pattern: re.Pattern[str], what: str) -> WithJsonSchema:
 _LABEL = "a DNS label (a-z, 0-9 and -, at most 63 characters, no - at the ends)"
 _PREFIX = "a registry with a namespace, like ghcr.io/acme"
 _SQL = "a PostgreSQL name (a-z, 0-9 and _, at most 63 characters, a letter first)"
+_EXTENSION = "a PostgreSQL extension's name (a-z, 0-9, _ and -, a letter first)"
 _ENV = "an environment variable's name"
 _PATH = "a path inside the repository"
 _GIT = "an https or ssh address without credentials"
@@ -112,6 +115,7 @@ ImageReference = Annotated[
     str, _check(IMAGE_REFERENCE, "an image reference"), _schema(IMAGE_REFERENCE, "an image reference")
 ]
 SqlName = Annotated[str, _check(SQL_NAME, _SQL), _not_in(RESERVED_ROLES, "name"), _schema(SQL_NAME, _SQL)]
+SqlExtension = Annotated[str, _check(SQL_EXTENSION, _EXTENSION), _schema(SQL_EXTENSION, _EXTENSION)]
 SqlUser = Annotated[str, _check(SQL_USER, "a PostgreSQL role"), _schema(SQL_USER, "a PostgreSQL role")]
 EnvName = Annotated[str, _check(ENV_NAME, _ENV), _schema(ENV_NAME, _ENV)]
 SecretId = Annotated[

@@ -274,5 +274,5 @@ async def _last_words(kube: KubeClient, target: Target, trouble: Trouble) -> str
     # The rollout has failed either way: the log is worth a few seconds, and no second error.
     with anyio.move_on_after(10), contextlib.suppress(DeliveryError):
         text = await kube.pod_log(target.namespace, trouble.key[0], trouble.container, previous=True)
-    text = scrubbed(text, target.secrets.given.values())
+    text = scrubbed(text, [value.get_secret_value() for value in target.secrets.given.values()])
     return f"; its last words: {quote(text[-LAST_WORDS:])}" if text.strip() else ""

@@ -20,11 +20,12 @@ from pydantic import SecretStr
 from slipway_host import connection, restart
 from slipway_host.connection import URL
 from slipway_host.creation import RaceLostError, until_settled
-from slipway_host.database import literal, scram_verifier
+from slipway_host.database_steps import literal
 from slipway_host.errors import ConflictError, NotFoundError, SettingsError, UnknownOutcomeError
 from slipway_host.generated import PASSWORD, generate
-from slipway_host.postgres import FIXED_DATABASE
+from slipway_host.postgres import FIXED_DATABASE, Step
 from slipway_host.results import StageResult, Status
+from slipway_host.scram import scram_verifier
 from slipway_host.secret_data import check_given, decoded, encoded, show, untouchable
 from slipway_host.services import JWT_KEY, SHORTEST_JWT
 from slipway_host.together import together
@@ -249,7 +250,7 @@ class _Steps:
         ):
             raise ConflictError(f"{URL} is not the URL of the service's own role and database", stage=STAGE)
         if not await self.sql.accepts(settings.role, password):
-            await self.sql.run(_alter(settings.role, password), database=FIXED_DATABASE)
+            await self.sql.act([_alter(settings.role, password)], database=FIXED_DATABASE)
         old = parts[2].get_secret_value()
         new: dict[str, str | None] = {URL: connection.with_password(values[URL], password), NEXT: None}
         for key, value in values.items():
@@ -267,9 +268,9 @@ class _Steps:
         return new
 
 
-def _alter(role: str, password: SecretStr) -> str:
+def _alter(role: str, password: SecretStr) -> Step:
     name, verifier = literal(role), literal(scram_verifier(password))
-    return f"SELECT format('ALTER ROLE %I PASSWORD %L', {name}, {verifier}) \\gexec"
+    return Step(f"SELECT format('ALTER ROLE %I PASSWORD %L', {name}, {verifier})")
 
 
 def _notes(secret: Json) -> dict[str, dict[str, str]]:

@@ -27,6 +27,7 @@ ORDER = (
     "verify",
     "secrets",
     "database",
+    "migrate",
     "gitops",
     "sync",
     "rollout",
@@ -34,7 +35,7 @@ ORDER = (
     "proof",
 )
 """The chain as people think of it; what runs side by side ends in any order."""
-EFFECTS = frozenset({"push", "sign", "secrets", "database", "gitops", "sync"})
+EFFECTS = frozenset({"push", "sign", "secrets", "database", "migrate", "gitops", "sync"})
 """Stages that change something outside the run: what an error message lists as landed."""
 
 

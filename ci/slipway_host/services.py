@@ -19,6 +19,7 @@ from slipway_host.names import (
     Port,
     RelativePath,
     SecretId,
+    SqlExtension,
     SqlName,
     UrlPath,
     problem,
@@ -57,6 +58,39 @@ class Database(Model):
         None, description="name of the database; default: the application's name, - as _"
     )
     role: SqlName | None = Field(None, description="role that owns it; default: the database's name")
+    extensions: Annotated[tuple[SqlExtension, ...], Field(strict=False)] = Field(
+        (),
+        description="extensions that it needs, in this order, like [uuid-ossp, pg_trgm]; one that is there "
+        "keeps its version",
+    )
+    read_only: Annotated[tuple[SqlName, ...], Field(strict=False)] = Field(
+        (),
+        description="roles that may read all tables in schema public, later ones too; one that is absent is "
+        "made as a group (NOLOGIN), to be granted to people and tools",
+    )
+
+    @model_validator(mode="after")
+    def _each_once(self) -> Self:
+        for key, items in (("extensions", self.extensions), ("readOnly", self.read_only)):
+            for index, item in enumerate(items):
+                if item in items[:index]:
+                    raise problem(f"{item!r} is listed twice", key, index)
+        return self
+
+
+class Migration(Model):
+    """A Kubernetes Job that runs before the rollout, with the service's Secret as its environment."""
+
+    command: Annotated[tuple[str, ...], Field(strict=False, min_length=1)] = Field(
+        description="program and arguments, like [/app/migrate, up]; exit code 0 means done"
+    )
+    image: ImageReference | None = Field(
+        None, description="image that has the program; default: the service's own, by digest"
+    )
+    timeout_s: Annotated[int, Field(ge=1, le=7200)] = Field(600, description="seconds until it is stopped")
+    run_as_user: Annotated[int, Field(ge=1, le=2**31 - 1)] | None = Field(
+        None, description="user id to run as, for an image whose user is a name; default: the image's own"
+    )
 
 
 class Generated(Model):
@@ -171,6 +205,7 @@ class Service(Model):
     )
     test: Test | None = Field(None, description="the service's own tests; default: none")
     database: Database | None = Field(None, description="a PostgreSQL database; default: none")
+    migration: Migration | None = Field(None, description="a Job before the rollout; default: none")
     secrets: Secrets = Field(Secrets(), description="the Secret that the pods read")
     health: Health = Field(Health(), description="the endpoint that says whether a pod serves")
     metrics: Metrics = Field(Metrics(), description="the endpoint with the pods' Prometheus metrics")

@@ -47,7 +47,15 @@ class GitSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class PostgresSettings:
-    """The PostgreSQL server in the cluster; `admin_password` None means: read the cluster's Secret."""
+    """The PostgreSQL server that holds the services' databases.
+
+    Args:
+        host: address that services connect to.
+        port: the same.
+        admin_password: None means: read the cluster's Secret.
+        dsn: administrator's connection string, for a server that is not reached by exec.
+        ca: certificates in PEM form that the server's is verified with; None for the system's own.
+    """
 
     namespace: str
     selector: str
@@ -57,14 +65,40 @@ class PostgresSettings:
     admin_user: str
     secret: str
     admin_password: SecretStr | None = None
+    dsn: SecretStr | None = None
+    ca: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class DatabaseSettings:
-    """One service's database and the role that owns it."""
+    """One service's database and the role that owns it.
+
+    Args:
+        extensions: PostgreSQL's extensions, in the order in which they are created.
+        read_only: roles that may read the tables in schema `public`.
+    """
 
     name: str
     role: str
+    extensions: tuple[str, ...] = ()
+    read_only: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class MigrationSettings:
+    """A Job that runs before the rollout.
+
+    Args:
+        command: program and arguments.
+        image: None for the service's own image.
+        timeout_s: seconds that it may take.
+        run_as_user: user id; None for the image's own user.
+    """
+
+    command: tuple[str, ...]
+    image: str | None = None
+    timeout_s: int = 600
+    run_as_user: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,6 +162,7 @@ class Target:
     health_stable_s: float
     database: DatabaseSettings | None
     secrets: SecretsSettings
+    migration: MigrationSettings | None = None
 
     @property
     def tag(self) -> str:

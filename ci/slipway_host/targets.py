@@ -10,6 +10,7 @@ from slipway_host.services import JWT_KEY
 from slipway_host.settings import (
     DatabaseSettings,
     GitSettings,
+    MigrationSettings,
     PostgresSettings,
     RegistrySettings,
     SecretsSettings,
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
     from pydantic import SecretStr
 
-    from slipway_host.config import Config, Database
+    from slipway_host.config import Config, Database, Migration
 
 
 def registry_of(config: Config, environment: str) -> str:
@@ -83,6 +84,7 @@ def target_of(
             asked=wanted.given,
             given=given,
         ),
+        migration=_migration(service.migration) if service.migration else None,
     )
 
 
@@ -95,7 +97,21 @@ def _database(database: Database, app: str) -> DatabaseSettings:
         raise SettingsError(
             f"application {app} gives no usable database name ({name!r}): write `database.name`"
         )
-    return DatabaseSettings(name=name, role=database.role or name)
+    role = database.role or name
+    if role in database.read_only:
+        raise SettingsError(f"application {app}: role {role} owns the database and cannot be in `readOnly`")
+    return DatabaseSettings(
+        name=name, role=role, extensions=database.extensions, read_only=database.read_only
+    )
+
+
+def _migration(migration: Migration) -> MigrationSettings:
+    return MigrationSettings(
+        command=migration.command,
+        image=migration.image,
+        timeout_s=migration.timeout_s,
+        run_as_user=migration.run_as_user,
+    )
 
 
 def registry_settings(
@@ -112,16 +128,30 @@ def git_settings(config: Config, *, environment: str, username: str, token: Secr
     return GitSettings(url=config.gitops.repository, branch=branch, username=username, token=token)
 
 
-def postgres_settings(config: Config, *, admin_password: SecretStr | None) -> PostgresSettings:
-    """Return the PostgreSQL server that holds the services' databases."""
+def postgres_settings(
+    config: Config, *, admin_password: SecretStr | None, dsn: SecretStr | None = None
+) -> PostgresSettings:
+    """Return the PostgreSQL server that holds the services' databases.
+
+    Raises:
+        SettingsError: the connection string cannot be used.
+    """
     server = config.postgres
+    host, port = f"{server.service}.{server.namespace}.svc.cluster.local", server.port
+    if dsn is not None:
+        from slipway_host import postgres_dsn
+
+        # What the administrator connects to is what services connect to.
+        host, port = postgres_dsn.parse(dsn, ca=server.ca).hosts[0]
     return PostgresSettings(
         namespace=server.namespace,
         selector=server.selector,
         container=server.container,
-        host=f"{server.service}.{server.namespace}.svc.cluster.local",
-        port=server.port,
+        host=host,
+        port=port,
         admin_user=server.admin_user,
         secret=server.secret,
         admin_password=admin_password,
+        dsn=dsn,
+        ca=server.ca,
     )

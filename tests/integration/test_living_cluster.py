@@ -19,8 +19,10 @@ from slipway_host.delivery import Delivery
 from slipway_host.errors import ConflictError
 from slipway_host.kube import KubeClient
 from slipway_host.kube_http import Json
-from slipway_host.postgres import Psql, connect
+from slipway_host.postgres import Step
+from slipway_host.postgres_pods import connect
 from slipway_host.progress import silent
+from slipway_host.psql import Psql
 from slipway_host.results import Status
 from slipway_host.settings import (
     DatabaseSettings,
@@ -140,12 +142,12 @@ async def world(
     found = World(layout, namespace, postgres)
     kubectl(layout, "create", "namespace", namespace)
     sql = await connect(kube, postgres, deadline_s=30)
-    await sql.run(
-        f"CREATE ROLE {namespace} LOGIN PASSWORD '{PASSWORD}';\n"
-        f"CREATE DATABASE {namespace} OWNER {namespace};\n"
-        f"GRANT ALL PRIVILEGES ON DATABASE {namespace} TO {namespace};",
-        database="postgres",
+    made = (
+        f"CREATE ROLE {namespace} LOGIN PASSWORD '{PASSWORD}'",
+        f"CREATE DATABASE {namespace} OWNER {namespace}",
+        f"GRANT ALL PRIVILEGES ON DATABASE {namespace} TO {namespace}",
     )
+    await sql.act([Step(text, computed=False) for text in made], database="postgres")
     auth = base64.b64encode(f"{registry.username}:{registry.password.get_secret_value()}".encode()).decode()
     # Written by `docker login`, which keeps no user name beside `auth`.
     auths = {"ghcr.io": {"auth": "bzpw"}, registry.host: {"auth": auth}}
@@ -153,10 +155,8 @@ async def world(
     found.apply("registry-credentials", "kubernetes.io/dockerconfigjson", {".dockerconfigjson": text})
     found.store(found.values())
     yield found
-    await sql.run(
-        f"DROP DATABASE IF EXISTS {namespace} WITH (FORCE);\nDROP ROLE IF EXISTS {namespace};",
-        database="postgres",
-    )
+    dropped = (f"DROP DATABASE IF EXISTS {namespace} WITH (FORCE)", f"DROP ROLE IF EXISTS {namespace}")
+    await sql.act([Step(text, computed=False) for text in dropped], database="postgres")
 
 
 async def secret(kube: KubeClient, world: World, name: str = "api-secrets") -> Json:
@@ -165,11 +165,12 @@ async def secret(kube: KubeClient, world: World, name: str = "api-secrets") -> J
 
 async def catalog(sql: Psql, name: str) -> str:
     """Everything that the server knows of the role and the database."""
-    return await sql.run(
-        f"SELECT to_json(a) FROM pg_authid a WHERE rolname = '{name}';\n"
-        f"SELECT to_json(d) FROM (SELECT oid, datname, datdba, datacl, datallowconn, datconnlimit, encoding "
-        f"FROM pg_database WHERE datname = '{name}') d;\n"
-        f"SELECT count(*) FROM pg_auth_members WHERE roleid = '{name}'::regrole;",
+    return await sql.value(
+        "SELECT json_build_array("
+        f"(SELECT to_json(a) FROM pg_authid a WHERE rolname = '{name}'), "
+        "(SELECT to_json(d) FROM (SELECT oid, datname, datdba, datacl, datallowconn, datconnlimit, encoding "
+        f"FROM pg_database WHERE datname = '{name}') d), "
+        f"(SELECT count(*) FROM pg_auth_members WHERE roleid = '{name}'::regrole))",
         database="postgres",
     )
 

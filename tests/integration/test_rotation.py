@@ -16,8 +16,10 @@ from slipway_host.database import ensure_database
 from slipway_host.errors import SettingsError
 from slipway_host.kube import KubeClient
 from slipway_host.namespaces import ensure_namespace
-from slipway_host.postgres import Psql, connect
+from slipway_host.postgres import Step
+from slipway_host.postgres_pods import connect
 from slipway_host.progress import silent
+from slipway_host.psql import Psql
 from slipway_host.restart import RESTARTED_AT
 from slipway_host.results import StageResult, Status
 from slipway_host.rotation import NEXT, Rotation, rotate, rotation
@@ -77,7 +79,8 @@ async def service(
     await ensure_database(sql, found.database, password, report=silent, deadline_s=30)
     yield found
     name = namespace
-    await sql.run(f"DROP DATABASE IF EXISTS {name};\nDROP ROLE IF EXISTS {name};", database="postgres")
+    dropped = (f"DROP DATABASE IF EXISTS {name}", f"DROP ROLE IF EXISTS {name}")
+    await sql.act([Step(text, computed=False) for text in dropped], database="postgres")
 
 
 async def values(kube: KubeClient, service: Target) -> dict[str, str]:

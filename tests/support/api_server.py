@@ -111,7 +111,7 @@ def api_server() -> Iterator[ApiServer]:
                         found.hung_up.set()
                         return
 
-        do_POST = do_PATCH = do_GET  # noqa: N815 - the base's own names
+        do_POST = do_PATCH = do_DELETE = do_GET  # noqa: N815 - the base's own names
 
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base's own name
             pass

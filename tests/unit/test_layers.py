@@ -42,8 +42,12 @@ LAYERS = {
         "kube_exec",
         "kube_http",
         "kube_session",
+        "kube_stream",
         "kube_watch",
         "postgres",
+        "postgres_dsn",
+        "postgres_pods",
+        "psql",
         "registry",
     },
     "domain": {
@@ -52,6 +56,8 @@ LAYERS = {
         "connection",
         "creation",
         "database",
+        "database_state",
+        "database_steps",
         "effective",
         "findings",
         "generated",
@@ -62,6 +68,8 @@ LAYERS = {
         "loader",
         "logs",
         "metrics",
+        "migration",
+        "migration_job",
         "namespaces",
         "pods",
         "proof",
@@ -74,6 +82,7 @@ LAYERS = {
         "reference",
         "run",
         "schema",
+        "scram",
         "scrub",
         "secret_data",
         "secrets",
@@ -92,7 +101,7 @@ HEIGHT = {layer: height for height, layer in enumerate(LAYERS)}
 
 # What talks to a server. Everything else reaches a server through a client's own interface, so that
 # a test can put another implementation of it in the client's place.
-NETWORK = {"aiohttp", "git", "httpx", "kubernetes", "requests", "urllib3", "websocket"}
+NETWORK = {"aiohttp", "asyncpg", "git", "httpx", "kubernetes", "requests", "urllib3", "websocket"}
 
 # What each package may import of the others: the host side runs without Dagger, the lab without both.
 FORBIDDEN = {

@@ -28,6 +28,7 @@ def test_functions_are_the_stages_of_the_chain_and_the_chain() -> None:
         "sign",
         "verify",
         "database",
+        "migrate",
         "secrets",
         "gitops",
         "sync",

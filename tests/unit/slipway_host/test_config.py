@@ -26,6 +26,7 @@ class Names(BaseModel):
     label: names.DnsLabel = "a"
     namespace: names.Namespace = "a"
     sql: names.SqlName = "a"
+    extension: names.SqlExtension = "a"
     path: names.RelativePath = "a"
     branch: names.Branch = "a"
     env: names.EnvName = "A"

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import hmac
-import json
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -15,11 +11,13 @@ from pydantic import SecretStr
 from tenacity import wait_none
 
 from slipway_host import database
-from slipway_host.database import ensure_database, literal, role_exists, scram_verifier
+from slipway_host.database import ensure_database
+from slipway_host.database_state import role_exists
 from slipway_host.errors import (
     ConflictError,
     DeadlineError,
     DeliveryError,
+    NotFoundError,
     SettingsError,
     TerminalError,
     TransientError,
@@ -29,60 +27,12 @@ from slipway_host.postgres import FIXED_DATABASE
 from slipway_host.progress import silent
 from slipway_host.results import Status
 from slipway_host.settings import DatabaseSettings
+from support.database_server import BEGUN, DATABASE, PASSWORD, ROLE, Server
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from slipway_host.results import StageResult
 
-PASSWORD = SecretStr("canary-47110815")
 API = DatabaseSettings(name="api", role="api")
-ROLE = {"super": False, "login": True}
-DATABASE: dict[str, Any] = {"owner": "api", "open": True, "limit": -1, "public": False}
-BEGUN = {**DATABASE, "open": False, "limit": 0, "public": True}
-
-
-class Server:
-    """A PostgreSQL that knows one role and one database, and what our script does to them.
-
-    `script` says what becomes of the next scripts: an error instead of it, or afterwards (lost), or
-    somebody else's doing in between.
-    """
-
-    def __init__(self, role: dict[str, Any] | None = None, base: dict[str, Any] | None = None) -> None:
-        self.role = role
-        self.base = base
-        self.password = PASSWORD
-        self.scripts: list[str] = []
-        self.looks: list[Exception] = []
-        self.instead: list[Exception | Callable[[], None]] = []
-        self.lost: list[Exception] = []
-
-    async def run(self, sql: str, *, database: str) -> str:
-        await anyio.lowlevel.checkpoint()
-        assert database == FIXED_DATABASE
-        assert PASSWORD.get_secret_value() not in sql
-        if "json_build_object" in sql:
-            if self.looks:
-                raise self.looks.pop(0)
-            return json.dumps({"role": self.role, "database": self.base})
-        self.scripts.append(sql)
-        if self.instead:
-            what = self.instead.pop(0)
-            if isinstance(what, Exception):
-                raise what
-            what()
-        self.role = self.role or ROLE
-        if self.base is None or self.base["limit"] == 0:
-            self.base = DATABASE
-        if self.lost:
-            raise self.lost.pop(0)
-        return ""
-
-    async def accepts(self, role: str, password: SecretStr) -> bool:
-        await anyio.lowlevel.checkpoint()
-        assert self.role
-        return role == "api" and password == self.password
 
 
 @pytest.fixture(autouse=True)
@@ -90,8 +40,12 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(database, "wait_random_exponential", lambda **_: wait_none())
 
 
-async def ensure(server: Server, settings: DatabaseSettings = API, deadline_s: float = 5) -> StageResult:
-    return await ensure_database(server, settings, PASSWORD, report=silent, deadline_s=deadline_s)
+async def ensure(
+    server: Server, settings: DatabaseSettings = API, *, deadline_s: float = 5, reset: bool = False
+) -> StageResult:
+    return await ensure_database(
+        server, settings, PASSWORD, report=silent, deadline_s=deadline_s, reset=reset
+    )
 
 
 async def refused(
@@ -105,56 +59,12 @@ async def refused(
     return str(caught.value)
 
 
-def test_the_verifier_is_the_one_that_rfc_7677_computes_with() -> None:
-    """Its example exchange: user `user`, password `pencil`."""
-    salt, nonce = "W22ZaJ0SNY7soEsUEjb6gQ==", "rOprNGfwEbeRWgbNEkqO"
-    both = f"{nonce}%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0"
-    message = f"n=user,r={nonce},r={both},s={salt},i=4096,c=biws,r={both}".encode()
-    proof = base64.b64decode("dHzbZapWIk4jUhN+Ute9ytag9zjfMHgsqmmiz7AndVQ=")
-
-    verifier = scram_verifier(SecretStr("pencil"), salt=base64.b64decode(salt))
-    head, keys = verifier.rsplit("$", 1)
-    stored, server = (base64.b64decode(key) for key in keys.split(":"))
-
-    assert head == f"SCRAM-SHA-256$4096:{salt}"
-    signature = hmac.digest(server, message, "sha256")
-    assert base64.b64encode(signature) == b"6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4="
-    mask = hmac.digest(stored, message, "sha256")
-    client = bytes(a ^ b for a, b in zip(proof, mask, strict=True))
-    assert hashlib.sha256(client).digest() == stored
-
-
-def test_two_verifiers_of_one_password_share_no_salt() -> None:
-    assert scram_verifier(PASSWORD) != scram_verifier(PASSWORD)
-
-
-@pytest.mark.parametrize("password", ["", "canary-ü", "canary-4\n", "canary-\x00", "canary-\u00a0"])
-def test_a_password_that_saslprep_would_change_is_refused_and_not_quoted(password: str) -> None:
-    with pytest.raises(SettingsError) as caught:
-        scram_verifier(SecretStr(password))
-    assert "canary" not in str(caught.value)
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [("api", "'api'"), ("a'; DROP ROLE r;--", "'a''; DROP ROLE r;--'"), ('a"b', "'a\"b'")],
-)
-def test_a_literal_ends_where_the_text_ends(text: str, expected: str) -> None:
-    assert literal(text) == expected
-
-
-@pytest.mark.parametrize("text", ["a\\", "a\\'; DROP ROLE r;--", "a\0"])
-def test_what_would_escape_a_quote_is_refused(text: str) -> None:
-    with pytest.raises(SettingsError):
-        literal(text)
-
-
 @pytest.mark.parametrize(("answer", "expected"), [("1", True), ("0", False)])
 async def test_a_role_exists_where_the_server_counts_one(answer: str, expected: bool) -> None:  # noqa: FBT001
     class Counting(Server):
-        async def run(self, sql: str, *, database: str) -> str:
+        async def value(self, query: str, *, database: str) -> str:
             await anyio.lowlevel.checkpoint()
-            assert "'o''neil'" in sql
+            assert "'o''neil'" in query
             assert database == FIXED_DATABASE
             return answer
 
@@ -165,26 +75,15 @@ async def test_what_is_absent_is_made_in_one_script() -> None:
     server = Server()
     result = await ensure(server)
     assert result.status is Status.SUCCEEDED
-    assert result.outputs == {"database": "api", "role": "api", "publicConnect": False}
+    assert result.outputs == {
+        "database": "api",
+        "role": "api",
+        "publicConnect": False,
+        "passwordReset": False,
+        "extensions": [],
+        "readOnly": [],
+    }
     assert len(server.scripts) == 1
-
-
-async def test_the_script_locks_creates_revokes_and_opens_in_this_order() -> None:
-    server = Server()
-    await ensure(server)
-    script = server.scripts[0]
-    steps = (
-        "pg_advisory_lock",
-        "CREATE ROLE",
-        "GRANT",
-        "TEMPLATE template0 ALLOW_CONNECTIONS false",
-        "REVOKE CONNECT",
-        "ALLOW_CONNECTIONS true",
-    )
-    places = [script.index(step) for step in steps]
-    assert places == sorted(places)
-    assert "SCRAM-SHA-256$4096:" in script
-    assert "BEGIN" not in script
 
 
 async def test_a_second_run_only_looks() -> None:
@@ -291,9 +190,9 @@ async def test_what_trying_again_cannot_mend_ends_it_with_the_stage_named() -> N
 
 async def test_the_deadline_holds_and_tells_what_went_wrong_last() -> None:
     class Hanging(Server):
-        async def run(self, sql: str, *, database: str) -> str:
+        async def value(self, query: str, *, database: str) -> str:
             if self.looks:
-                return await super().run(sql, database=database)
+                return await super().value(query, database=database)
             await anyio.sleep_forever()
             raise AssertionError
 
@@ -316,3 +215,71 @@ async def test_sixteen_runs_at_once_make_one_database() -> None:
             tasks.start_soon(run)
     assert len(results) == 16
     assert server.base == DATABASE
+
+
+async def test_another_password_is_set_only_when_that_is_asked_for_and_told() -> None:
+    server = Server(ROLE, DATABASE)
+    server.password = SecretStr("somebody's own")
+    result = await ensure(server, reset=True)
+    assert result.status is Status.SUCCEEDED
+    assert result.outputs["passwordReset"] is True
+    assert "password of role api set to its Secret's" in result.summary
+
+
+async def test_the_right_password_is_not_set_again() -> None:
+    server = Server(ROLE, DATABASE)
+    result = await ensure(server, reset=True)
+    assert (result.status, result.outputs["passwordReset"]) == (Status.SKIPPED, False)
+    assert not server.scripts
+
+
+@pytest.mark.parametrize("role", [{**ROLE, "super": True}, {**ROLE, "login": False}])
+async def test_a_role_that_is_not_ours_gets_no_password_either(role: dict[str, Any]) -> None:
+    server = Server(role, DATABASE)
+    with pytest.raises(ConflictError):
+        await ensure(server, reset=True)
+    assert not server.scripts
+
+
+TRGM = DatabaseSettings(name="api", role="api", extensions=("pg_trgm",), read_only=("report",))
+
+
+async def test_what_is_missing_inside_is_made_once() -> None:
+    server = Server(ROLE, DATABASE)
+    server.pending = 3
+    first, second = await ensure(server, TRGM), await ensure(server, TRGM)
+    assert (first.status, second.status) == (Status.SUCCEEDED, Status.SKIPPED)
+    assert len(server.scripts) == 2
+    assert "extensions pg_trgm; readable by report" in second.summary
+
+
+async def test_an_extension_without_a_package_is_an_error_before_anything_is_made() -> None:
+    wanted = DatabaseSettings(name="api", role="api", extensions=("pg_trm",))
+    said = await refused(Server(), NotFoundError, wanted)
+    assert (
+        'no package with extension pg_trm: it has hstore, pg_trgm, uuid-ossp, did you mean "pg_trgm"?' in said
+    )
+
+
+async def test_an_older_version_of_an_extension_is_told_and_kept() -> None:
+    server = Server(ROLE, DATABASE)
+    server.readers = {"report": {"super": False}}
+    server.outdated = ["pg_trgm 1.5, not 1.6"]
+    result = await ensure(server, TRGM)
+    assert result.status is Status.SKIPPED
+    assert "left at their version: pg_trgm 1.5, not 1.6" in result.summary
+
+
+async def test_a_superuser_is_no_read_only_role() -> None:
+    server = Server(ROLE, DATABASE)
+    server.readers = {"report": {"super": True}}
+    assert "report is a superuser" in await refused(server, settings=TRGM)
+
+
+async def test_grants_without_effect_are_an_error() -> None:
+    """PostgreSQL only warns where the grantor has nothing to grant."""
+    server = Server(ROLE, DATABASE)
+    server.readers = {"report": {"super": False}}
+    server.pending = server.left = 1
+    with pytest.raises(ConflictError, match="had no effect"):
+        await ensure(server, TRGM)

@@ -135,7 +135,12 @@ def test_the_page_is_yaml_of_the_values_that_count() -> None:
         "MODE": "production",
     }
     assert (ui["namespace"], ui["app"], ui["secrets"]["name"], ui["test"]) == ("eu", "ui", "ui-secrets", None)
-    assert api["database"] == {"name": "api_server", "role": "api_server"}
+    assert api["database"] == {
+        "name": "api_server",
+        "role": "api_server",
+        "extensions": [],
+        "readOnly": [],
+    }
     assert api["test"]["command"] == "go test ./... # all: of it"
     assert api["test"]["caches"] == ["/go", "/a,b"]
 

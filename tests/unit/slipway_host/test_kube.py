@@ -172,6 +172,28 @@ async def test_the_end_of_a_log_is_returned_and_the_rest_not(served: ApiServer, 
     assert int(query["limitBytes"][0]) <= 1024 * 1024
 
 
+async def test_a_log_is_followed_line_by_line_to_its_end(served: ApiServer, client: KubeClient) -> None:
+    served.replies[f"{PODS}/api-0/log"] = [Reply(body=b"one\n\xff two\n\nlast")]
+    lines = [line async for line in client.follow_log("mosuon", "api-0", "app", silence_s=2)]
+    assert lines == ["one", "\N{REPLACEMENT CHARACTER} two", "last"]
+    assert served.asked[0].query == {"container": ["app"], "follow": ["true"]}
+
+
+async def test_a_log_that_cannot_be_followed_is_an_error(served: ApiServer, client: KubeClient) -> None:
+    served.replies[f"{PODS}/api-0/log"] = [Reply(403, status(403, "pods/log is forbidden"))]
+    with pytest.raises(AccessDeniedError, match="pods/log is forbidden"):
+        await anext(client.follow_log("mosuon", "api-0", "app", silence_s=2))
+
+
+async def test_only_the_object_that_was_seen_is_deleted(served: ApiServer, client: KubeClient) -> None:
+    served.replies[f"{PODS}/api-0"] = [Reply(body={"kind": "Status"}), Reply(409, status(409, "uid differs"))]
+    await client.delete(f"{PODS}/api-0", uid="u-1")
+    assert served.asked[0].method == "DELETE"
+    assert served.asked[0].body == {"propagationPolicy": "Background", "preconditions": {"uid": "u-1"}}
+    with pytest.raises(ConflictError):
+        await client.delete(f"{PODS}/api-0", uid="u-1")
+
+
 PROXY = f"{PODS}/api-0:4000/proxy/health"
 
 

@@ -1,0 +1,133 @@
+"""R9's migration Job on the lab's cluster."""
+
+import base64
+import re
+from dataclasses import replace
+from functools import partial
+
+import anyio
+import pytest
+
+from slipway_host.errors import DeadlineError, MigrationFailedError
+from slipway_host.kube import KubeClient
+from slipway_host.kube_http import Json
+from slipway_host.migration import migrate
+from slipway_host.migration_job import name_of
+from slipway_host.namespaces import ensure_namespace
+from slipway_host.results import StageResult, Status
+from slipway_host.settings import MigrationSettings, SecretsSettings, Target
+from slipway_host.together import together
+
+IMAGE = "docker.io/library/postgres:17"
+DIGEST = "sha256:" + "a" * 64
+PASSWORD = "canary-4711"
+
+
+def shell(script: str, *, timeout_s: int = 60, image: str = IMAGE) -> MigrationSettings:
+    return MigrationSettings(
+        command=("sh", "-c", script), image=image, timeout_s=timeout_s, run_as_user=65534
+    )
+
+
+@pytest.fixture
+async def target(kube: KubeClient, namespace: str) -> Target:
+    await ensure_namespace(kube, namespace, labels={})
+    url = base64.b64encode(f"postgresql://api:{PASSWORD}@db/api".encode()).decode()
+    body = {"metadata": {"name": "api-secrets"}, "data": {"DATABASE_URL": url}}
+    await kube.create(f"/api/v1/namespaces/{namespace}/secrets", body)
+    return Target(
+        service="api",
+        app="api",
+        environment="dev",
+        commit="12345678" + "0" * 32,
+        repository="registry.invalid/acme/api",
+        namespace=namespace,
+        values="apps/api/values.yaml",
+        argocd_namespace="argocd",
+        workload_kind="Deployment",
+        workload_name="api",
+        health_path="/health",
+        health_port=4000,
+        health_stable_s=0,
+        database=None,
+        secrets=SecretsSettings(name="api-secrets"),
+    )
+
+
+async def run(
+    kube: KubeClient, target: Target, migration: MigrationSettings, lines: list[str] | None = None
+) -> StageResult:
+    report = (lines if lines is not None else []).append
+    return await migrate(kube, replace(target, migration=migration), digest=DIGEST, report=report)
+
+
+async def jobs(kube: KubeClient, target: Target) -> list[Json]:
+    return await kube.list(f"/apis/batch/v1/namespaces/{target.namespace}/jobs")
+
+
+async def test_a_migration_runs_once_with_the_secret_and_its_log_is_told_without_it(
+    kube: KubeClient, target: Target
+) -> None:
+    lines: list[str] = []
+    script = f'echo "to $DATABASE_URL as $(id -u), {PASSWORD}"; sleep 1; echo last'
+    assert (await run(kube, target, shell(script), lines)).status is Status.SUCCEEDED
+    assert "migrate: to postgresql://api:***@db/api as 65534, ***" in lines or (
+        "migrate: to *** as 65534, ***" in lines
+    )
+    assert lines[-1] == "migrate: last"
+    assert PASSWORD not in "\n".join(lines)
+
+    before = await jobs(kube, target)
+    assert (await run(kube, target, shell(script))).status is Status.SKIPPED
+    after = await jobs(kube, target)
+    assert [job["metadata"]["resourceVersion"] for job in before] == [
+        job["metadata"]["resourceVersion"] for job in after
+    ]
+
+
+async def test_a_failed_migration_is_an_error_with_its_last_words_and_makes_way_for_another_try(
+    kube: KubeClient, target: Target
+) -> None:
+    broken = shell("echo 'relation users exists'; echo password=canary-9 >&2; exit 3")
+    uids = set()
+    for _ in range(2):
+        with pytest.raises(MigrationFailedError, match="ended with exit code 3") as caught:
+            await run(kube, target, broken)
+        assert "relation users exists password=***" in str(caught.value)
+        assert "kubectl --namespace" in caught.value.next_command
+        uids |= {job["metadata"]["uid"] for job in await jobs(kube, target)}
+    assert len(uids) == 2
+    assert len(await jobs(kube, target)) == 1
+
+
+async def test_a_migration_that_takes_too_long_is_stopped(kube: KubeClient, target: Target) -> None:
+    with pytest.raises(DeadlineError, match="stopped after 3 s; its last words: begun"):
+        await run(kube, target, shell("echo begun; sleep 600", timeout_s=3))
+
+
+async def test_one_whose_container_cannot_start_leaves_nothing_that_could_start_later(
+    kube: KubeClient, target: Target
+) -> None:
+    with pytest.raises(MigrationFailedError, match="cannot pull its image"):
+        await run(kube, target, shell("true", image="registry.invalid/acme/none:1"))
+    assert await jobs(kube, target) == []
+
+
+async def test_runs_at_once_share_one_job_and_a_cancelled_one_leaves_it_to_its_end(
+    kube: KubeClient, target: Target
+) -> None:
+    slow = shell("echo begun; sleep 5; echo done")
+    lines: list[str] = []
+    with anyio.move_on_after(30) as hurried:
+
+        def cancel(line: str) -> None:
+            if line == "migrate: begun":
+                hurried.cancel()
+
+        await migrate(kube, replace(target, migration=slow), digest=DIGEST, report=cancel)
+    assert hurried.cancelled_caught
+    results = await together(*(partial(run, kube, target, slow, lines) for _ in range(4)))
+    assert {result.status for result in results} == {Status.SUCCEEDED}
+    assert sum(bool(re.search(r"runs already: waiting for it", line)) for line in lines) == 4
+    assert len(await jobs(kube, target)) == 1
+    assert (await run(kube, target, slow)).summary == f"Job {name_of(target, slow, DIGEST)}: has run already"

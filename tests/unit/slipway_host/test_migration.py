@@ -1,0 +1,229 @@
+"""A migration's way through what the lab's cluster does not do on demand."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, cast
+
+import anyio
+import anyio.lowlevel
+import pytest
+from tenacity import wait_none
+
+from slipway_host import creation, migration, waiting
+from slipway_host.errors import (
+    AccessDeniedError,
+    ConflictError,
+    DeadlineError,
+    DeliveryError,
+    MigrationFailedError,
+    NotFoundError,
+    ServiceUnavailableError,
+    UnknownOutcomeError,
+)
+from slipway_host.migration import migrate
+from slipway_host.results import Status
+from slipway_host.settings import MigrationSettings, SecretsSettings, Target
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+    from slipway_host.kube import KubeClient
+    from slipway_host.results import StageResult
+
+Json = dict[str, Any]
+DIGEST = "sha256:" + "a" * 64
+TARGET = Target(
+    service="api",
+    app="api",
+    environment="prod",
+    commit="0e123456" + "0" * 32,
+    repository="registry.test:5000/acme/api",
+    namespace="mosuon",
+    values="apps/api/values.yaml",
+    argocd_namespace="argocd",
+    workload_kind="Deployment",
+    workload_name="api",
+    health_path="/health",
+    health_port=4000,
+    health_stable_s=0,
+    database=None,
+    secrets=SecretsSettings(name="api-secrets"),
+    migration=MigrationSettings(command=("/app/migrate",), timeout_s=600),
+)
+DONE = [{"type": "Complete", "status": "True"}]
+FAILED = [{"type": "Failed", "status": "True", "reason": "BackoffLimitExceeded"}]
+
+
+class Cluster:
+    """One Job and its pod; `looks` holds what becomes of the Job before each of the next looks."""
+
+    def __init__(self, job: Json | None = None) -> None:
+        self.job = job
+        self.pods: list[Json] = []
+        self.looks: list[Callable[[], object]] = []
+        self.creations: list[DeliveryError | None] = []
+        self.created = self.deleted = 0
+        self.log: list[str | DeliveryError] = []
+        self.end_log = "from the end of the log"
+
+    def became(self, conditions: list[Json], code: int = 0) -> None:
+        self.pods = [pod({"terminated": {"exitCode": code}})]
+        self.job = {**(self.job or {}), "status": {"conditions": conditions}}
+
+    async def find(self, path: str) -> Json | None:
+        await anyio.lowlevel.checkpoint()
+        if "/secrets/" in path:
+            return None
+        if self.looks and self.job:
+            self.looks.pop(0)()
+        return self.job
+
+    async def create(self, path: str, body: Json) -> Json:
+        await anyio.lowlevel.checkpoint()
+        assert path == "/apis/batch/v1/namespaces/mosuon/jobs"
+        error = self.creations.pop(0) if self.creations else None
+        if isinstance(error, ConflictError):
+            raise error
+        self.created += 1
+        self.job = {**body, "metadata": {**body["metadata"], "uid": f"u{self.created}"}}
+        if error:
+            raise error
+        return self.job
+
+    async def delete(self, _path: str, *, uid: str) -> None:
+        await anyio.lowlevel.checkpoint()
+        if not self.job or self.job["metadata"]["uid"] != uid:
+            raise NotFoundError("it has gone")
+        self.deleted += 1
+        self.job = None
+
+    async def list(self, _path: str, *, selector: str) -> list[Json]:
+        await anyio.lowlevel.checkpoint()
+        assert selector.startswith("batch.kubernetes.io/job-name=api-migrate-0e123456-")
+        return self.pods
+
+    async def watch(self, *_: str, **__: str) -> AsyncIterator[tuple[str, Json]]:
+        while True:
+            await anyio.sleep(0.001)
+            yield "MODIFIED", {}
+
+    async def follow_log(self, *_: str, silence_s: float) -> AsyncIterator[str]:
+        assert silence_s > 600
+        for line in self.log:
+            await anyio.lowlevel.checkpoint()
+            if isinstance(line, DeliveryError):
+                raise line
+            yield line
+
+    async def pod_log(self, *_: str) -> str:
+        await anyio.lowlevel.checkpoint()
+        return self.end_log
+
+
+def pod(state: Json) -> Json:
+    return {
+        "metadata": {"name": "api-0", "namespace": "mosuon"},
+        "spec": {"containers": [{"name": "migration"}]},
+        "status": {"phase": "Running", "containerStatuses": [{"name": "migration", "state": state}]},
+    }
+
+
+def existing(conditions: list[Json]) -> Json:
+    return {"metadata": {"name": "x", "uid": "old"}, "status": {"conditions": conditions}}
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(creation, "wait_random_exponential", lambda **_: wait_none())
+    monkeypatch.setattr(waiting, "SETTLE_S", 0.001)
+
+
+async def run(cluster: Cluster, target: Target = TARGET, lines: list[str] | None = None) -> StageResult:
+    report = (lines if lines is not None else []).append
+    return await migrate(cast("KubeClient", cluster), target, digest=DIGEST, report=report)
+
+
+async def test_without_a_migration_nothing_is_asked() -> None:
+    result = await run(Cluster(), replace(TARGET, migration=None))
+    assert (result.status, result.summary) == (Status.SKIPPED, "no migration is configured")
+
+
+async def test_a_job_that_has_done_its_work_is_left_alone() -> None:
+    cluster = Cluster(existing(DONE))
+    assert (await run(cluster)).status is Status.SKIPPED
+    assert cluster.created == cluster.deleted == 0
+
+
+async def test_a_job_that_failed_makes_way_and_one_on_its_way_out_is_waited_for() -> None:
+    for conditions, metadata in ((FAILED, {}), ([], {"deletionTimestamp": "2026-08-01T00:00:00Z"})):
+        cluster = Cluster(existing(conditions))
+        assert cluster.job
+        cluster.job["metadata"] |= metadata
+        if metadata:
+            cluster.looks = [lambda: None, lambda c=cluster: setattr(c, "job", None)]  # type: ignore[misc]
+        cluster.looks.append(lambda: None)
+        cluster.looks.append(lambda c=cluster: c.became(DONE))  # type: ignore[misc]
+        assert (await run(cluster)).status is Status.SUCCEEDED
+        assert (cluster.created, cluster.deleted) == (1, 0 if metadata else 1)
+
+
+@pytest.mark.parametrize("lost", [UnknownOutcomeError("the connection was lost"), ConflictError("exists")])
+async def test_a_creation_without_an_answer_or_a_lost_race_is_settled_by_a_look(lost: DeliveryError) -> None:
+    cluster = Cluster()
+    cluster.creations = [lost]
+    if isinstance(lost, ConflictError):
+        cluster.creations.append(None)
+    cluster.looks = [lambda: None, lambda: None, lambda: cluster.became(DONE)]
+    assert (await run(cluster)).status is Status.SUCCEEDED
+    assert cluster.created == 1
+
+
+async def test_a_job_that_somebody_deletes_is_an_error_and_not_a_success() -> None:
+    cluster = Cluster()
+    cluster.looks = [lambda: setattr(cluster, "job", None)]
+    with pytest.raises(MigrationFailedError, match="somebody has deleted it"):
+        await run(cluster)
+
+
+async def test_a_log_that_cannot_be_followed_does_not_end_the_migration() -> None:
+    cluster = Cluster()
+    cluster.log = ["begun", ServiceUnavailableError("the connection was lost")]
+    cluster.looks = [lambda: cluster.became(DONE)]
+    lines: list[str] = []
+    assert (await run(cluster, lines=lines)).status is Status.SUCCEEDED
+    assert lines[-1] == "migrate: the connection was lost; its log is not followed any more"
+
+
+async def test_without_a_followed_log_the_end_of_it_has_the_last_words() -> None:
+    cluster = Cluster()
+    cluster.log = [AccessDeniedError("pods/log is forbidden")]
+    cluster.end_log = "password=canary\nno such column"
+    cluster.looks = [lambda: cluster.became(FAILED, 2)]
+    with pytest.raises(MigrationFailedError) as caught:
+        await run(cluster)
+    assert "ended with exit code 2; its last words: password=*** no such column" in str(caught.value)
+
+
+async def test_an_endless_log_is_shown_up_to_its_limit_and_its_end_is_still_known() -> None:
+    cluster = Cluster()
+    cluster.log = [*(["x" * 500] * 1000), "the reason", "::error::injected"]
+    cluster.looks = [lambda: cluster.became(FAILED, 1)]
+    lines: list[str] = []
+    with pytest.raises(MigrationFailedError, match="the reason : :error: :injected"):
+        await run(cluster, lines=lines)
+    assert sum(map(len, lines)) < migration.LOG_LIMIT + 5000
+    assert "the log goes on: kubectl --namespace mosuon logs job/api-migrate-0e123456-" in lines[-1]
+
+
+async def test_a_pod_that_vanished_leaves_kubernetes_reason() -> None:
+    cluster = Cluster()
+    cluster.looks = [lambda: setattr(cluster, "job", existing(FAILED))]
+    with pytest.raises(MigrationFailedError, match=r"failed \(BackoffLimitExceeded\)"):
+        await run(cluster)
+
+
+async def test_our_own_deadline_holds_where_kubernetes_keeps_silent(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(migration, "GRACE_S", -599.9)
+    with pytest.raises(DeadlineError, match="no end after 600 s"):
+        await run(Cluster())

@@ -1,0 +1,87 @@
+"""From the configuration to the settings of what a service's data needs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from pydantic import SecretStr, ValidationError
+
+from slipway_host.config import Config
+from slipway_host.errors import SettingsError
+from slipway_host.settings import DatabaseSettings, MigrationSettings, Target
+from slipway_host.targets import postgres_settings, target_of
+
+CERTIFICATE = "-----BEGIN CERTIFICATE-----\nMII…\n-----END CERTIFICATE-----\n"
+
+
+def config(service: dict[str, Any] | None = None, **top: Any) -> Config:
+    document = {
+        "registry": "ghcr.io/acme",
+        "gitops": {"repository": "https://github.com/acme/gitops"},
+        "services": {"game-api": service or {}},
+        **top,
+    }
+    return Config.model_validate(document)
+
+
+def target(**service: Any) -> Target:
+    return target_of(config(service), "game-api", environment="dev", commit="0" * 40)
+
+
+def test_a_database_has_the_application_s_name_and_nothing_more() -> None:
+    assert target(database={}).database == DatabaseSettings(name="game_api", role="game_api")
+    assert target().database is None
+
+
+def test_extensions_and_readers_keep_their_order() -> None:
+    found = target(database={"extensions": ["uuid-ossp", "cube"], "readOnly": ["report", "bi"]}).database
+    assert found
+    assert (found.extensions, found.read_only) == (("uuid-ossp", "cube"), ("report", "bi"))
+
+
+@pytest.mark.parametrize("database", [{"readOnly": ["game_api"]}, {"role": "me", "readOnly": ["me"]}])
+def test_the_owner_cannot_be_a_reader(database: dict[str, Any]) -> None:
+    with pytest.raises(SettingsError, match="owns the database and cannot be in `readOnly`"):
+        target(database=database)
+
+
+@pytest.mark.parametrize(
+    "database",
+    [
+        {"readOnly": ["pg_read_all_data"]},
+        {"readOnly": ["public"]},
+        {"readOnly": ["a", "a"]},
+        {"extensions": ["cube", "cube"]},
+        {"extensions": ["cube; DROP ROLE x"]},
+    ],
+)
+def test_lists_of_names_are_checked_name_by_name(database: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        target(database=database)
+
+
+def test_a_migration_has_a_command_and_defaults() -> None:
+    assert target().migration is None
+    assert target(migration={"command": ["/app/migrate", "up"]}).migration == MigrationSettings(
+        command=("/app/migrate", "up"), image=None, timeout_s=600, run_as_user=None
+    )
+    wrongs: list[dict[str, Any]] = [{}, {"command": []}, {"command": ["x"], "runAsUser": 0}]
+    for wrong in wrongs:
+        with pytest.raises(ValidationError):
+            target(migration=wrong)
+
+
+def test_services_connect_to_the_cluster_s_service_or_to_where_the_connection_string_leads() -> None:
+    inside = postgres_settings(config(), admin_password=None)
+    assert (inside.host, inside.port, inside.dsn) == ("postgresql.infra.svc.cluster.local", 5432, None)
+    dsn = SecretStr("postgresql://admin:canary@db.example.com:6432,standby.example.com/defaultdb")
+    outside = postgres_settings(config(postgres={"ca": CERTIFICATE}), admin_password=None, dsn=dsn)
+    assert (outside.host, outside.port) == ("db.example.com", 6432)
+    assert (outside.dsn, outside.ca) == (dsn, CERTIFICATE)
+
+
+def test_a_connection_string_that_cannot_be_used_is_refused_before_anything_is_done() -> None:
+    with pytest.raises(SettingsError) as caught:
+        postgres_settings(config(), admin_password=None, dsn=SecretStr("canary"))
+    assert "canary" not in str(caught.value)
