@@ -13,6 +13,8 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchem
 from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError
 
+from slipway_host import commit_message
+
 # RFC 1123 label, as Kubernetes wants it for namespaces, Services and most names (63 characters at most).
 DNS_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 # https://github.com/distribution/reference: domain[:port] and lower-case path components.
@@ -32,6 +34,15 @@ ABSOLUTE_PATH = re.compile(r"(?!.*/\.\.(?:/|$))/[!-~]{0,1023}")
 BRANCH = re.compile(r"(?!.*(\.\.|//|@\{|\.lock$))[A-Za-z0-9][A-Za-z0-9._/-]{0,199}")
 # Neither `http` nor `file` nor `ext::`, and no credentials in an address over https (fault 74).
 GIT_ADDRESS = re.compile(r"(https://[^\s@]+|ssh://[^\s]+|git@[^\s:]+:[^\s]+)")
+HTTPS_ADDRESS = re.compile(r"https://[A-Za-z0-9][A-Za-z0-9.:-]*(/[A-Za-z0-9._/-]*)?")
+# What a commit's header can hold: git itself drops < and >, and a line end would start another header.
+AUTHOR_NAME = re.compile(r"[^\s<>\x00-\x1f\x7f]([^<>\x00-\x1f\x7f]{0,98}[^\s<>\x00-\x1f\x7f])?")
+EMAIL_ADDRESS = re.compile(
+    r"[A-Za-z0-9][A-Za-z0-9._%+\[\]-]{0,99}@[A-Za-z0-9]([A-Za-z0-9.-]{0,199}[A-Za-z0-9])?"
+)
+KNOWN_HOST = re.compile(
+    r"(@cert-authority )?[^\s#@][^\s]* (ssh|ecdsa|sk)-[A-Za-z0-9@.-]+ [A-Za-z0-9+/]+=*( [ -~]*)?"
+)
 URL_PATH = re.compile(r"/[!-~]{0,255}")
 PLATFORM = re.compile(r"[a-z0-9]{1,20}/[a-z0-9_]{1,20}(/v[0-9]{1,2})?")
 
@@ -75,6 +86,12 @@ def _check(pattern: re.Pattern[str], what: str) -> AfterValidator:
     return AfterValidator(check)
 
 
+def _subject(value: str) -> str:
+    if fault := commit_message.fault(value):
+        raise problem(f"{described(value)} is no subject of a commit: {fault}")
+    return value
+
+
 def _not_in(reserved: frozenset[str], what: str) -> AfterValidator:
     def check(value: str) -> str:
         if value in reserved or value.startswith("pg_"):
@@ -96,6 +113,10 @@ _SQL = "a PostgreSQL name (a-z, 0-9 and _, at most 63 characters, a letter first
 _ENV = "an environment variable's name"
 _PATH = "a path inside the repository"
 _GIT = "an https or ssh address without credentials"
+_AUTHOR = "a name without line ends, < and >"
+_EMAIL = "an email address"
+_HTTPS = "an https address without credentials"
+_HOST = "a line of known_hosts, like `git.acme.example ssh-ed25519 AAAA…`"
 _PLATFORM = "a platform, like linux/arm64"
 
 DnsLabel = Annotated[str, _check(DNS_LABEL, _LABEL), _schema(DNS_LABEL, _LABEL)]
@@ -116,6 +137,11 @@ AbsolutePath = Annotated[
 ]
 Branch = Annotated[str, _check(BRANCH, "a branch name"), _schema(BRANCH, "a branch name")]
 GitAddress = Annotated[str, _check(GIT_ADDRESS, _GIT), _schema(GIT_ADDRESS, _GIT)]
+AuthorName = Annotated[str, _check(AUTHOR_NAME, _AUTHOR), _schema(AUTHOR_NAME, _AUTHOR)]
+EmailAddress = Annotated[str, _check(EMAIL_ADDRESS, _EMAIL), _schema(EMAIL_ADDRESS, _EMAIL)]
+HttpsAddress = Annotated[str, _check(HTTPS_ADDRESS, _HTTPS), _schema(HTTPS_ADDRESS, _HTTPS)]
+KnownHost = Annotated[str, _check(KNOWN_HOST, _HOST), _schema(KNOWN_HOST, _HOST)]
+CommitMessage = Annotated[str, AfterValidator(_subject)]
 UrlPath = Annotated[
     str, _check(URL_PATH, "a path that starts with /"), _schema(URL_PATH, "a path, like /health")
 ]

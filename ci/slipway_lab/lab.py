@@ -13,6 +13,7 @@ from slipway_lab import (
     checks,
     credentials,
     engine,
+    gitea,
     gitserver,
     golang,
     images,
@@ -41,6 +42,7 @@ DAEMONS = {
     "mirror": 5001,
     "git-backend": None,
     "git": gitserver.PORT,
+    "gitea": gitea.PORT,
     "etcd": None,
     "kube-apiserver": 6443,
     "kube-controller-manager": 10257,
@@ -95,6 +97,8 @@ def up(layout: Layout, progress: Progress) -> None:
     with progress.step("git server", expected_s=1):
         gitserver.start(sandbox)
         seed(layout)
+    with progress.step("Gitea", expected_s=6):
+        gitea.start(sandbox)
     # The engine needs nothing of the cluster: both start at once.
     beside = _Beside(lambda: engine.start(sandbox))
     with progress.step("Kubernetes control plane", expected_s=9):

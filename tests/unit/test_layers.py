@@ -18,6 +18,7 @@ PACKAGES = {"slipway", "slipway_host", "slipway_lab"}
 # From the bottom. A module imports from its own layer and from those below it.
 LAYERS = {
     "basics": {
+        "commit_message",
         "config",
         "document",
         "environments",
@@ -41,11 +42,13 @@ LAYERS = {
         "kube_session",
         "kube_watch",
         "postgres",
+        "pull_requests",
         "registry",
     },
     "domain": {
         "application",
         "argocd",
+        "branch_writer",
         "creation",
         "database",
         "effective",
@@ -57,6 +60,7 @@ LAYERS = {
         "namespaces",
         "pods",
         "proof",
+        "proposal",
         "pull_secret",
         "rollout",
         "receipt",
