@@ -83,7 +83,7 @@ class GitOps(Model):
     )
     mode: Mode = Field("push", description=MODE)
     wait: Wait = Field("opened", description=WAIT)
-    wait_s: float = Field(1800, gt=0, le=86400, description="seconds that `wait: merged` waits")
+    wait_s: float = Field(1800, ge=1, le=86400, description="seconds that `wait: merged` waits")
     api: Literal["github", "gitea"] | None = Field(
         None, description="API for pull requests; default: github where the host is github.com"
     )

@@ -51,6 +51,12 @@ class _Entry:
     oid: str
 
 
+def _trailers(message: str, name: str) -> tuple[str, ...]:
+    """Return a trailer's values wherever they stand: a squash on a server puts lines of its own below."""
+    lines = (line.partition(": ") for line in message.splitlines())
+    return tuple(value.strip() for key, _, value in lines if key == name)
+
+
 @asynccontextmanager
 async def clone(
     settings: GitSettings,
@@ -133,10 +139,10 @@ class Clone:
         )
         return (await self._program.local("rev-parse", "--verify", _OTHER)).decode().strip()
 
-    async def trailer(self, commit: str, name: str) -> str:
-        """Return the value of a commit's trailer, or nothing."""
-        form = f"--format=%(trailers:key={name},valueonly)"
-        return (await self._program.local("log", "-1", form, commit)).decode(errors="replace").strip()
+    async def trailers(self, commit: str, name: str) -> tuple[str, ...]:
+        """Return the values of a commit's trailer."""
+        text = await self._program.local("log", "-1", "--format=%B", commit)
+        return _trailers(text.decode(errors="replace"), name)
 
     async def deepen(self) -> bool:
         """Bring older commits, and return whether there could be any; `head` stays."""
@@ -207,14 +213,13 @@ class Clone:
 
         Newest by ancestry: commit dates come from many machines' clocks (fault 77).
         """
-        form = f"--format=%H%x00%(trailers:key={trailer},valueonly)"
-        search = ("-1", "--topo-order", f"--grep=^{trailer}: ", form, self.head, "--", path)
+        search = ("-1", "--topo-order", f"--grep=^{trailer}: ", "--format=%H%x00%B", self.head, "--", path)
         while True:
             text = (await self._program.local("log", *search)).decode(errors="replace")
-            commit, _, values = text.partition("\0")
+            commit, _, message = text.partition("\0")
             # The oldest commit of a shallow copy has no parent here: it seems to write every file.
             if commit and commit not in await self._boundary():
-                return LastCommit(commit, tuple(values.split("\n")[:-2]))
+                return LastCommit(commit, _trailers(message, trailer))
             if not await self.deepen():
                 return None
 

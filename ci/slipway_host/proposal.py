@@ -120,7 +120,7 @@ class Proposer:
             there = await self._copy.read(list(lacks.files), at=tip)
             if there == lacks.files:
                 return tip
-            if not await self._copy.trailer(tip, RUN):
+            if not await self._copy.trailers(tip, RUN):
                 raise ConflictError(
                     f"branch {name} has a commit that Slipway did not make",
                     next_command=f"merge or delete {name}",

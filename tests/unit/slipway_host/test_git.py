@@ -74,6 +74,24 @@ async def test_the_callers_git_variables_and_hooks_have_no_effect(
     assert git(work.parent / "remote.git", "log", "-1", "--format=%an", "main") == "slipway"
 
 
+async def test_hooks_in_the_copy_itself_never_run(work: Path) -> None:
+    # Fault 74: core.hooksPath=/dev/null stands in each command. Without it, these would run.
+    names = ("reference-transaction", "post-index-change", "pre-push", "pre-auto-gc")
+    async with clone(settings(work), protocols=("file",)) as copy:
+        hooks = copy._program.directory / "hooks"
+        hooks.mkdir()
+        ran = copy._program.home / "ran"
+        for name in names:
+            (hooks / name).write_text(f"#!/bin/sh\necho {name} >> {ran}\n")
+            (hooks / name).chmod(0o755)
+        await copy.fetch()
+        await copy.push(await copy.commit({VALUES: b"y"}, "s\n"))
+        assert not ran.exists()
+        # The proof that the hooks are alive: git without our options runs them.
+        git(copy._program.directory, "update-ref", "refs/heads/x", copy.head)
+        assert "reference-transaction" in ran.read_text()
+
+
 async def test_only_regular_files_inside_are_read(work: Path) -> None:
     # Fault 72: the tree says what a work tree's lstat would.
     (work / "apps/file-link").symlink_to("api/values.yaml")
