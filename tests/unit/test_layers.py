@@ -72,6 +72,7 @@ LAYERS = {
         "selection",
         "targets",
         "values",
+        "values_document",
         "waiting",
         "workload",
     },
