@@ -133,7 +133,7 @@ def git_settings(
 
 # https, ssh and scp forms of an address; a port belongs to the transport over ssh, and to the API over https.
 _REPOSITORY = re.compile(
-    r"(?:(https)://|ssh://(?:[^@/]*@)?|[^@/:]+@)([^/:]+)(:[0-9]+(?=/))?[:/]+(.+)/([^/]+?)(?:\.git)?/?"
+    r"(?:(https)://|ssh://(?:[^@/]*@)?|[^@/:]+@)([^/:]+)(:[0-9]+(?=/))?[:/]+(?:(.+)/)?([^/]+)/([^/]+?)(?:\.git)?/?"
 )
 
 
@@ -142,13 +142,14 @@ def _pull_request(config: Config, environment: str) -> PullRequestSettings:
     parts = _REPOSITORY.fullmatch(gitops.repository)
     if not parts:
         raise SettingsError("gitops.repository has no owner and name, which a pull request needs")
-    https, host, port, owner, name = parts.groups()
+    https, host, port, below, owner, name = parts.groups()
     api: Literal["github", "gitea"] | None = gitops.api or ("github" if host == "github.com" else None)
     if api is None:
         raise SettingsError(
             f"gitops.mode is pull-request, and {host} may speak any API: write gitops.api: github or gitea"
         )
-    root = f"https://{host}{port or '' if https else ''}"
+    # Over https, a server below a path of its host has its API there, too.
+    root = f"https://{host}{port or ''}{f'/{below}' if below else ''}" if https else f"https://{host}"
     default = f"{root}/api/v1" if api == "gitea" else f"{root}/api/v3"
     if host == "github.com":
         default = "https://api.github.com"
