@@ -30,7 +30,8 @@ if TYPE_CHECKING:
 
 __all__ = ["GitOpsResult", "check_proposals", "commit_images", "contains"]
 
-TRIES = 15
+TRIES = 60
+"""The deadline is what ends a lost race: a busy rival may win more than a dozen in a row."""
 _BACKOFF = wait_random_exponential(multiplier=0.1, max=5)
 
 
