@@ -98,6 +98,8 @@ class Chain:
         """Wait until what was committed is proven to run."""
         git, digest = self.accounts.git, self.digest
         manifests = frozenset(self.run.results["push"].outputs["manifests"].values())
+        if self.run.results["gitops"].status is Status.WAITING:
+            return
         commit = str(self.run.results["gitops"].outputs["commit"])
         await self._stage("sync", partial(self.delivery.sync, git, commit))
         await self._stage("rollout", partial(self.delivery.rollout, digest))
@@ -109,6 +111,9 @@ class Chain:
         """Return the service's part of the receipt."""
         target, proven = self.work.target, self.run.results.get("proof")
         facts: dict[str, Any] = {"app": target.app, "namespace": target.namespace}
+        written = self.run.results.get("gitops")
+        if written and "pullRequest" in written.outputs:
+            facts["pullRequest"] = written.outputs["pullRequest"]
         if self.digest:
             facts |= {"image": f"{target.repository}@{self.digest}", "digest": self.digest}
         if proven:

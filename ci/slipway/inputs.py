@@ -28,6 +28,8 @@ class Stage:
         jwt_secret: dagger.Secret | None
         git_username: str
         gh_pat: dagger.Secret | None
+        git_ssh_key: dagger.Secret | None
+        git_signing_key: dagger.Secret | None
         build_secrets: list[dagger.Secret] | None
         app_secrets: list[dagger.Secret] | None
         cosign_key: dagger.Secret | None

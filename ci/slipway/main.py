@@ -43,6 +43,13 @@ class Slipway(*discover()):  # type: ignore[misc]  # the bases are the stages th
     ] = None
     git_username: Annotated[str, Doc("Account at the git server, sent with the token")] = "slipway"
     gh_pat: Annotated[dagger.Secret | None, Doc("Token that may push to the GitOps repository")] = None
+    git_ssh_key: Annotated[
+        dagger.Secret | None, Doc("Private key for a GitOps repository over ssh, without a passphrase")
+    ] = None
+    git_signing_key: Annotated[
+        dagger.Secret | None,
+        Doc("Private SSH key that signs GitOps commits; without it, they are not signed"),
+    ] = None
     cosign_key: Annotated[
         dagger.Secret | None, Doc("cosign's private key, which signs images; without it, nothing is signed")
     ] = None

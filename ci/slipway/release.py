@@ -54,7 +54,11 @@ class Release:
             tag=checkout.tag,
             source=checkout.url,
             gitopsCommit=next(
-                (str(c.run.results["gitops"].outputs["commit"]) for c in chains if "gitops" in c.run.results),
+                (
+                    str(c.run.results["gitops"].outputs["commit"])
+                    for c in chains
+                    if "gitops" in c.run.results and "commit" in c.run.results["gitops"].outputs
+                ),
                 "",
             ),
         )

@@ -79,13 +79,16 @@ class Work:
 
         config = self.checkout.config
         token = None
-        if config.gitops.repository.startswith("https://"):
+        proposes = targets.proposes(config, self.target.environment)
+        if proposes or config.gitops.repository.startswith("https://"):
             token = await reveal(self.inputs.gh_pat, "GH_PAT")
         return targets.git_settings(
             config,
             environment=self.target.environment,
             username=self.inputs.git_username,
             token=token,
+            ssh_key=await reveal_optional(self.inputs.git_ssh_key, "GIT_SSH_KEY", multiline=True),
+            signing_key=await reveal_optional(self.inputs.git_signing_key, "GIT_SIGNING_KEY", multiline=True),
         )
 
     async def postgres(self) -> "PostgresSettings":

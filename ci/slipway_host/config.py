@@ -7,19 +7,25 @@ services are in `services`, environments and what they inherit in `environments`
 from __future__ import annotations
 
 from graphlib import CycleError, TopologicalSorter
-from typing import Self
+from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
+from slipway_host import commit_message
 from slipway_host import environments as inheritance
-from slipway_host.environments import Environment, Scan
+from slipway_host.environments import MODE, WAIT, Environment, Mode, Scan, Wait
 from slipway_host.errors import nearest
 from slipway_host.names import (
+    AuthorName,
     Branch,
+    CommitMessage,
     DnsLabel,
+    EmailAddress,
     GitAddress,
+    HttpsAddress,
     ImagePrefix,
     ImageReference,
+    KnownHost,
     Model,
     Namespace,
     Port,
@@ -32,6 +38,7 @@ from slipway_host.signing import Signing
 
 __all__ = [
     "ArgoCD",
+    "Author",
     "Config",
     "Database",
     "Environment",
@@ -50,6 +57,13 @@ __all__ = [
 ]
 
 
+class Author(Model):
+    """Who makes the commits in the GitOps repository."""
+
+    name: AuthorName = Field("slipway", description="name")
+    email: EmailAddress = Field("slipway@users.noreply.invalid", description="address")
+
+
 class GitOps(Model):
     """The repository that Argo CD watches."""
 
@@ -58,6 +72,28 @@ class GitOps(Model):
     values: RelativePath = Field(
         "apps/{app}/values.yaml",
         description="path of an application's values file; {app} is its name",
+    )
+
+    message: CommitMessage = Field(
+        commit_message.TEMPLATE,
+        description="subject of the commit; {app} and {tag} are the applications and the tag",
+    )
+    author: Author = Field(Author(), description="author and committer of the commit")
+    known_hosts: tuple[KnownHost, ...] = Field(
+        (),
+        description="host keys of a server over ssh, lines as in OpenSSH's known_hosts; default: the "
+        "machine's own files",
+    )
+    mode: Mode = Field("push", description=MODE)
+    wait: Wait = Field("opened", description=WAIT)
+    wait_s: float = Field(1800, ge=1, le=86400, description="seconds that `wait: merged` waits")
+    api: Literal["github", "gitea"] | None = Field(
+        None, description="API for pull requests; default: github where the host is github.com"
+    )
+    api_url: HttpsAddress | None = Field(
+        None,
+        description="root of that API; default: https://api.github.com, and on other hosts /api/v3 (github) "
+        "or /api/v1 (gitea) of the repository's host",
     )
 
     @model_validator(mode="after")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from slipway_host import (
     argocd,
@@ -57,21 +57,26 @@ async def commit(
     report: Report,
     deadlines: Deadlines | None = None,
 ) -> dict[str, StageResult]:
-    """Write all images as one commit on the branch, and return each application's result.
+    """Write all images as one commit, and return each application's result.
 
     Raises:
         DeliveryError: of `gitops.commit_images`; then nothing of it landed.
     """
     deadline_s = (deadlines or Deadlines()).git_s
     done = await gitops.commit_images(settings, changes, run_id=run_id, report=report, deadline_s=deadline_s)
-    outputs = {"commit": done.commit, "branch": done.branch, "attempts": done.attempts}
+    outputs: dict[str, Any] = {"branch": done.branch, "attempts": done.attempts}
+    if done.pull_request:
+        outputs["pullRequest"] = done.pull_request
+    # A proposed commit is not on the branch: whatever waits for `commit` must not take it for that.
+    outputs["proposed" if done.status is Status.WAITING else "commit"] = done.commit
     results = {}
     for change in changes:
         acted = change.app in done.changed
-        what = f"commit {done.commit[:8]}" if acted else f"{change.path} has it since before"
+        how = f"merge {done.pull_request}" if done.status is Status.WAITING else f"commit {done.commit[:8]}"
+        what = how if acted else f"{change.path} has it since before"
         results[change.app] = StageResult(
             stage="gitops",
-            status=Status.SUCCEEDED if acted else Status.SKIPPED,
+            status=done.status if acted else Status.SKIPPED,
             summary=f"tag {change.tag} on {done.branch}: {what}",
             outputs=outputs,
         )
@@ -121,6 +126,7 @@ class Delivery:
             async with git.clone(git_settings) as copy:
                 await copy.fetch()
                 await copy.read([self.target.values])
+            await gitops.check_proposals(git_settings)
             return f"{git_settings.branch} of {copy.address} has {self.target.values}"
 
         async def secret() -> str:

@@ -59,11 +59,12 @@ def effective(document: Document, environment: str, services: Iterable[str] = ()
     found = _Origins(document=document, layers=environments.layers(config.environments, environment))
     place = config.environment(environment)
     tree = found.model(config, without={"environments", "services", "namespace"})
-    if place.branch:
-        tree["gitops"]["branch"] = Value(value=place.branch, origin=found.of_environment("branch"))
+    for key in ("branch", "mode", "wait"):
+        if value := getattr(place, key):
+            tree["gitops"][key] = Value(value=value, origin=found.of_environment(key))
     if place.registry:
         tree["registry"] = Value(value=place.registry, origin=found.of_environment("registry"))
-    own = {"extends", "services", "namespace", "branch", "registry", "build_args"}
+    own = {"extends", "services", "namespace", "branch", "mode", "wait", "registry", "build_args"}
     tree |= {"environment": {"name": Value(value=environment, origin="--environment")}}
     tree["environment"] |= found.model(place, without=own, inherited=True)
     tree["services"] = {

@@ -15,6 +15,14 @@ if TYPE_CHECKING:
 
 PROD = "prod"
 
+Mode = Literal["push", "pull-request"]
+Wait = Literal["opened", "merged"]
+MODE = "push: commit to the branch; pull-request: propose the commit there"
+WAIT = (
+    "how a run in mode pull-request ends: opened: as Waiting, with the pull request's address; merged: it "
+    "waits for the merge and goes on to the proof"
+)
+
 
 OLDEST_DATABASE_DAYS = 7
 """Published four times a day: after a week every mirror is broken, and no holiday is that long."""
@@ -93,6 +101,8 @@ class Environment(Model):
     )
     namespace: Namespace | None = Field(None, description="namespace of all services here")
     branch: Branch | None = Field(None, description="branch of the GitOps repository; default: gitops.branch")
+    mode: Mode | None = Field(None, description=f"{MODE}; default: gitops.mode")
+    wait: Wait | None = Field(None, description=f"{WAIT}; default: gitops.wait")
     build_args: dict[EnvName, str] = Field(
         default_factory=dict, description="build arguments of all services here, over the services' own"
     )

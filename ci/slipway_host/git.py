@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 SAFE_PROTOCOLS = ("https", "ssh")
 _LINK = "120000"
 _TIP = "refs/remotes/origin/tip"
+_OTHER = "refs/remotes/origin/other"
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,12 @@ class LastCommit:
 class _Entry:
     mode: str
     oid: str
+
+
+def _trailers(message: str, name: str) -> tuple[str, ...]:
+    """Return a trailer's values wherever they stand: a squash on a server puts lines of its own below."""
+    lines = (line.partition(": ") for line in message.splitlines())
+    return tuple(value.strip() for key, _, value in lines if key == name)
 
 
 @asynccontextmanager
@@ -122,6 +129,21 @@ class Clone:
         self.head = (await self._program.local("rev-parse", "--verify", _TIP)).decode().strip()
         return self.head
 
+    async def fetch_tip(self, branch: str) -> str | None:
+        """Bring the newest commit of another branch, and return it; None where there is no such branch."""
+        listed = await self._program.network("ls-remote", "origin", f"refs/heads/{branch}")
+        if not listed:
+            return None
+        await self._program.network(
+            "fetch", "--quiet", "--no-tags", *self._shape, "origin", f"+refs/heads/{branch}:{_OTHER}"
+        )
+        return (await self._program.local("rev-parse", "--verify", _OTHER)).decode().strip()
+
+    async def trailers(self, commit: str, name: str) -> tuple[str, ...]:
+        """Return the values of a commit's trailer."""
+        text = await self._program.local("log", "-1", "--format=%B", commit)
+        return _trailers(text.decode(errors="replace"), name)
+
     async def deepen(self) -> bool:
         """Bring older commits, and return whether there could be any; `head` stays."""
         if not await self._boundary():
@@ -156,21 +178,28 @@ class Clone:
         await self._program.local("update-index", "-z", "--index-info", stdin="".join(lines).encode())
         # --missing-ok: the other files' contents were never fetched.
         tree = (await self._program.local("write-tree", "--missing-ok")).decode().strip()
-        made = await self._program.local("commit-tree", tree, "-p", self.head, stdin=message.encode())
+        made = await self._program.sign("commit-tree", tree, "-p", self.head, stdin=message.encode())
         return made.decode().strip()
 
-    async def push(self, commit: str) -> None:
+    async def push(self, commit: str, *, branch: str | None = None, instead_of: str | None = None) -> None:
         """Put a commit on top of the remote branch; never by force.
+
+        Args:
+            commit: a commit of this copy.
+            branch: a branch of our own to write instead; whatever it holds is replaced.
+            instead_of: the commit that this branch holds now, None for a new one: where it holds another
+                by then, the server refuses.
 
         Raises:
             PushRejectedError: the server said no. Whether the branch moved or a rule forbids the
                 push, only a new `fetch` tells: servers word both in many ways.
             UnknownOutcomeError: no answer came; the commit may have landed.
         """
-        target = f"{commit}:refs/heads/{self._settings.branch}"
+        target = f"{commit}:refs/heads/{branch or self._settings.branch}"
+        lease = [f"--force-with-lease=refs/heads/{branch}:{instead_of or ''}"] if branch else []
         try:
             # A thin pack would have to compare with contents that a partial copy does not hold.
-            await self._program.network("push", "--porcelain", "--no-thin", "origin", target)
+            await self._program.network("push", "--porcelain", "--no-thin", *lease, "origin", target)
         except ServiceUnavailableError as error:
             raise UnknownOutcomeError(error.cause) from error
 
@@ -184,14 +213,13 @@ class Clone:
 
         Newest by ancestry: commit dates come from many machines' clocks (fault 77).
         """
-        form = f"--format=%H%x00%(trailers:key={trailer},valueonly)"
-        search = ("-1", "--topo-order", f"--grep=^{trailer}: ", form, self.head, "--", path)
+        search = ("-1", "--topo-order", f"--grep=^{trailer}: ", "--format=%H%x00%B", self.head, "--", path)
         while True:
             text = (await self._program.local("log", *search)).decode(errors="replace")
-            commit, _, values = text.partition("\0")
+            commit, _, message = text.partition("\0")
             # The oldest commit of a shallow copy has no parent here: it seems to write every file.
             if commit and commit not in await self._boundary():
-                return LastCommit(commit, tuple(values.split("\n")[:-2]))
+                return LastCommit(commit, _trailers(message, trailer))
             if not await self.deepen():
                 return None
 

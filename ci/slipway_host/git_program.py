@@ -7,6 +7,7 @@ whole environment, `GIT_*` and secrets included, and cannot be cancelled.
 from __future__ import annotations
 
 import os
+import shlex
 import signal
 import stat
 from base64 import b64encode
@@ -49,7 +50,7 @@ _KEPT = (
     "SSL_CERT_DIR",
 )
 _PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
-_SSH = "ssh -o BatchMode=yes -o StrictHostKeyChecking=yes -o ConnectTimeout=20"
+_SSH = ("ssh", "-oBatchMode=yes", "-oStrictHostKeyChecking=yes", "-oConnectTimeout=20")
 _ASKPASS = """\
 #!/bin/sh
 case "$1" in
@@ -81,10 +82,20 @@ class GitProgram:
         self._protocols = protocols
 
     async def prepare(self) -> None:
-        """Write the script that answers git's question for a password."""
-        askpass = anyio.Path(self.home / "askpass")
-        await askpass.write_text(_ASKPASS)
-        await askpass.chmod(stat.S_IRWXU)
+        """Write what git and ssh read: keys, known hosts, and the script that answers for a password."""
+        await self._write("askpass", _ASKPASS, executable=True)
+        if self._settings.known_hosts:
+            await self._write("known_hosts", "\n".join(self._settings.known_hosts))
+        for name, key in (("ssh-key", self._settings.ssh_key), ("signing-key", self._settings.signing_key)):
+            if key is not None:
+                await self._write(name, key.get_secret_value())
+
+    async def _write(self, name: str, text: str, *, executable: bool = False) -> None:
+        path = anyio.Path(self.home / name)
+        # The mode before the content: ssh takes no key that others may read.
+        await path.touch(mode=stat.S_IRWXU if executable else stat.S_IRUSR | stat.S_IWUSR)
+        # OpenSSH refuses a key whose last line does not end.
+        await path.write_text(text.rstrip() + "\n")
 
     async def local(self, *arguments: str, stdin: bytes = b"") -> bytes:
         """Return what a command printed that needs no server.
@@ -96,6 +107,26 @@ class GitProgram:
         if output.code:
             said = quote(output.stderr)
             raise UnexplainedGitError(f"git {arguments[0]} failed ({output.code}): {said}")
+        return output.stdout
+
+    async def sign(self, command: str, *arguments: str, stdin: bytes) -> bytes:
+        """Return what a command printed that makes a commit, signed where there is a key for it.
+
+        Raises:
+            SettingsError: the key cannot sign.
+            UnexplainedGitError: the command failed.
+        """
+        if self._settings.signing_key is None:
+            return await self.local(command, *arguments, stdin=stdin)
+        options = ("-c", "gpg.format=ssh", "-c", f"user.signingKey={self.home / 'signing-key'}")
+        output = await self.run((*options, command, "-S", *arguments), stdin=stdin)
+        if output.code:
+            said = quote(output.stderr.replace(str(self.home), ""), limit=300)
+            raise SettingsError(
+                f"the commit cannot be signed: {said}",
+                next_command="give an OpenSSH private key without a passphrase; the package "
+                "openssh-client has to be installed",
+            )
         return output.stdout
 
     async def network(self, *arguments: str) -> bytes:
@@ -187,12 +218,22 @@ class GitProgram:
             "GIT_CONFIG_NOSYSTEM": "1",
             "GIT_DIR": str(self.directory),
             "GIT_LITERAL_PATHSPECS": "1",
-            "GIT_SSH_COMMAND": _SSH,
+            "GIT_SSH_COMMAND": self._ssh(),
             "GIT_TERMINAL_PROMPT": "0",
             "HOME": str(self.home),
             "LC_ALL": "C",
             "TMPDIR": str(self.home),
         }
+
+    def _ssh(self) -> str:
+        options = list(_SSH)
+        if self._settings.ssh_key is not None:
+            # Of an agent's many keys, a server may count each as a failed try.
+            options += ["-oIdentitiesOnly=yes", f"-oIdentityFile={self.home / 'ssh-key'}"]
+        if self._settings.known_hosts:
+            known = self.home / "known_hosts"
+            options += [f"-oUserKnownHostsFile={known}", "-oGlobalKnownHostsFile=/dev/null"]
+        return shlex.join(options)
 
     def _redacted(self, text: str) -> str:
         if self._settings.token is None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import anyio
@@ -14,60 +13,26 @@ from tenacity import (
     wait_random_exponential,
 )
 
-from slipway_host import git, values
-from slipway_host.errors import (
-    DeadlineError,
-    DeliveryError,
-    PushRejectedError,
-    SupersededError,
-    TerminalError,
-    TransientError,
-)
-from slipway_host.git_errors import UnexplainedGitError
-from slipway_host.image_change import (
-    FULL_HASH,
-    MESSAGE,
-    SOURCE_COMMIT,
-    ImageChange,
-    check,
-    describe,
-    edit,
-    source_of,
-)
+from slipway_host import git, pull_requests
+from slipway_host.branch_writer import BranchWriter, GitOpsResult
+from slipway_host.errors import DeadlineError, SettingsError, TransientError
+from slipway_host.image_change import FULL_HASH, ImageChange, check
+from slipway_host.proposal import Proposer, landed, wait_merged
 from slipway_host.results import Status
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Awaitable, Callable, Collection, Sequence
+
+    from pydantic import SecretStr
 
     from slipway_host.progress import Report
     from slipway_host.settings import GitSettings
 
+__all__ = ["GitOpsResult", "check_proposals", "commit_images", "contains"]
 
-TRIES = 15
+TRIES = 60
+"""The deadline is what ends a lost race: a busy rival may win more than a dozen in a row."""
 _BACKOFF = wait_random_exponential(multiplier=0.1, max=5)
-# How long a rival's accepted push may take to become visible after ours was rejected for it.
-_LOOKS_S = (0.1, 0.4, 1.0)
-
-_SHORTEST_HASH = 7
-
-
-@dataclass(frozen=True, kw_only=True)
-class GitOpsResult:
-    """What the branch holds now.
-
-    Args:
-        status: Skipped where every file names its image already.
-        commit: the commit that Argo CD has to hold: ours, or the branch's newest.
-        branch: the branch that was written.
-        changed: the applications whose files the commit changed.
-        attempts: how many times the branch was read and the edit applied.
-    """
-
-    status: Status
-    commit: str
-    branch: str
-    changed: tuple[str, ...]
-    attempts: int
 
 
 async def commit_images(
@@ -77,7 +42,6 @@ async def commit_images(
     run_id: str,
     report: Report,
     deadline_s: float,
-    message: str = MESSAGE,
     protocols: Collection[str] = git.SAFE_PROTOCOLS,
 ) -> GitOpsResult:
     """Put one commit with all changes on the branch, and return what the branch holds then.
@@ -86,13 +50,15 @@ async def commit_images(
     forced, nothing merged. Whether a push succeeded is read from the branch, never from git's
     words: a lost connection or an unknown rejection says nothing about it (faults 60 and 61).
 
+    With `settings.pull_request` the commit goes to a branch of its own with a pull request; the result
+    is Waiting then, unless the settings say to wait for the merge.
+
     Args:
         settings: repository, branch and account.
         changes: one per application.
         run_id: written to the commit, to find the run that made it.
         report: told about each wait.
-        deadline_s: for everything together.
-        message: the commit's subject; `{app}` and `{tag}` are filled in.
+        deadline_s: for everything together, without a wait for people.
         protocols: transports that git may use.
 
     Raises:
@@ -101,27 +67,58 @@ async def commit_images(
         DeadlineError: time ran out; the push may still be under way.
         TransientError: the last of many tries failed as the ones before.
     """
-    check(changes, run_id, message)
-    tries = _Tries(report, settings.branch)
+    check(changes, run_id, settings.message)
+    wanted = settings.pull_request
+    async with git.clone(settings, protocols=protocols) as copy:
+        report(f"reading {settings.branch} of {copy.address}")
+        if wanted is None:
+            writer = BranchWriter(settings, copy, changes, run_id)
+            return await _repeated(writer.write, settings.branch, report, deadline_s)
+        async with pull_requests.PullRequestClient(wanted, _token(settings)) as client:
+            proposer = Proposer(settings, wanted, copy, client, changes, run_id)
+            done = await _repeated(proposer.write, settings.branch, report, deadline_s)
+            if done.status is not Status.WAITING or not wanted.wait:
+                return done
+            merge = await wait_merged(client, done, deadline_s=wanted.wait_s, report=report)
+            return await landed(copy, changes, done, merge)
+
+
+async def check_proposals(settings: GitSettings) -> None:
+    """See that pull requests can be opened, where they are to be.
+
+    Raises:
+        AccessDeniedError: the account may not.
+    """
+    if settings.pull_request is not None:
+        async with pull_requests.PullRequestClient(settings.pull_request, _token(settings)) as client:
+            await client.check()
+
+
+def _token(settings: GitSettings) -> SecretStr:
+    if settings.token is None:
+        raise SettingsError("a pull request needs a token of the git server, and none is given")
+    return settings.token
+
+
+async def _repeated(
+    write: Callable[[int], Awaitable[GitOpsResult]], branch: str, report: Report, deadline_s: float
+) -> GitOpsResult:
+    tries = _Tries(report, branch)
     try:
         with anyio.fail_after(deadline_s):
-            async with git.clone(settings, protocols=protocols) as copy:
-                report(f"reading {settings.branch} of {copy.address}")
-                writer = _Writer(settings, copy, changes, run_id, message)
-                async for attempt in AsyncRetrying(
-                    retry=retry_if_exception_type(TransientError),
-                    wait=_BACKOFF,
-                    stop=stop_after_attempt(TRIES),
-                    sleep=anyio.sleep,
-                    before_sleep=tries.failed,
-                    reraise=True,
-                ):
-                    with attempt:
-                        number = attempt.retry_state.attempt_number
-                        return await writer.write(number)
+            async for attempt in AsyncRetrying(
+                retry=retry_if_exception_type(TransientError),
+                wait=_BACKOFF,
+                stop=stop_after_attempt(TRIES),
+                sleep=anyio.sleep,
+                before_sleep=tries.failed,
+                reraise=True,
+            ):
+                with attempt:
+                    return await write(attempt.retry_state.attempt_number)
     except TimeoutError as error:
         raise DeadlineError(
-            f"no commit on {settings.branch} within {deadline_s:.0f} s{tries.reason}",
+            f"no commit on {branch} within {deadline_s:.0f} s{tries.reason}",
             next_command="run the same command again: what has landed is recognised",
         ) from error
     raise AssertionError("the last try returns or raises")
@@ -172,96 +169,3 @@ class _Tries:
         cause = error.cause if isinstance(error, TransientError) else "unknown"
         self.reason = f" (try {state.attempt_number} ended with: {cause})"
         self._report(f"{cause}; trying {self._branch} again in {state.upcoming_sleep:.1f} s")
-
-
-class _Writer:
-    """One commit on its way to the branch, over as many tries as it takes."""
-
-    def __init__(
-        self,
-        settings: GitSettings,
-        copy: git.Clone,
-        changes: Sequence[ImageChange],
-        run_id: str,
-        message: str,
-    ) -> None:
-        self._settings = settings
-        self._copy = copy
-        self._changes = changes
-        self._run_id = run_id
-        self._message = message
-        self._made: dict[str, tuple[str, ...]] = {}
-
-    async def write(self, attempt: int) -> GitOpsResult:
-        head = await self._copy.fetch()
-        # A push whose answer was lost may have landed since.
-        if landed := await self._landed(attempt):
-            return landed
-        files = await self._copy.read([change.path for change in self._changes])
-        edited, changed = {}, []
-        for change in self._changes:
-            before = files[change.path]
-            after = edit(before, change)
-            if after != before:
-                await self._refuse_regression(change, values.read_tag(before))
-                edited[change.path] = after
-                changed.append(change)
-        if not edited:
-            return self._result(Status.SKIPPED, head, (), attempt)
-        commit = await self._copy.commit(edited, describe(changed, self._run_id, self._message))
-        self._made[commit] = tuple(change.app for change in changed)
-        try:
-            await self._copy.push(commit)
-        except (TransientError, UnexplainedGitError) as error:
-            return await self._judge(head, error, attempt)
-        return self._result(Status.SUCCEEDED, commit, self._made[commit], attempt)
-
-    async def _judge(self, head: str, error: DeliveryError, attempt: int) -> GitOpsResult:
-        """Return the result of a push that seems to have failed, or raise what comes of it."""
-        for pause in (0.0, *_LOOKS_S):
-            await anyio.sleep(pause)
-            await self._copy.fetch()
-            if landed := await self._landed(attempt):
-                return landed
-            if self._copy.head != head:
-                branch = self._settings.branch
-                raise PushRejectedError(f"{branch} moved while this commit was made") from error
-            if not isinstance(error, PushRejectedError):
-                raise error
-        raise TerminalError(error.cause) from error
-
-    async def _landed(self, attempt: int) -> GitOpsResult | None:
-        for commit, apps in self._made.items():
-            if await self._copy.is_ancestor(commit, self._copy.head):
-                return self._result(Status.SUCCEEDED, commit, apps, attempt)
-        return None
-
-    async def _refuse_regression(self, change: ImageChange, current: str | None) -> None:
-        if change.ancestors is None or current is None or current == change.tag:
-            return
-        # The usual tag is the beginning of its commit's hash: then no history has to be fetched.
-        if len(current) >= _SHORTEST_HASH and any(
-            ancestor.startswith(current) for ancestor in change.ancestors
-        ):
-            return
-        last = await self._copy.last_commit(change.path, trailer=SOURCE_COMMIT)
-        source = source_of(last.values, change.app) if last else None
-        if last is None or source is None or source in {change.source_commit, *change.ancestors}:
-            return
-        then = await self._copy.read([change.path], at=last.commit)
-        # Somebody else has written another tag since: how old that one is, nobody knows.
-        if values.read_tag(then[change.path]) == current:
-            raise SupersededError(
-                f"{change.app} runs {current} of commit {source}, which is not part of "
-                f"{change.source_commit}: a newer deploy has landed",
-                next_command=f"deploy a commit that contains {source}, or roll back on purpose",
-            )
-
-    def _result(self, status: Status, commit: str, changed: tuple[str, ...], attempt: int) -> GitOpsResult:
-        return GitOpsResult(
-            status=status,
-            commit=commit,
-            branch=self._settings.branch,
-            changed=changed,
-            attempts=attempt,
-        )

@@ -7,13 +7,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit, urlunsplit
 
-from slipway_host import values
+from slipway_host import commit_message, values
 from slipway_host.errors import SettingsError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-MESSAGE = "chore({app}): update image tag to {tag}"
 SOURCE_COMMIT = "Slipway-Source-Commit"
 SOURCE_URL = "Slipway-Source-Url"
 IMAGE_DIGEST = "Slipway-Image-Digest"
@@ -66,10 +65,8 @@ def check(changes: Sequence[ImageChange], run_id: str, message: str) -> None:
             raise SettingsError(f"{change.app}: the digest is to be written, and none is known")
     if not run_id.isprintable():
         raise SettingsError("the run's id has to be one line")
-    unknown = set(re.findall(r"\{[^}]*\}?", message)) - {"{app}", "{tag}"}
-    if unknown or not message.strip() or not message.isprintable():
-        what = f"unknown {', '.join(sorted(unknown))}" if unknown else "expected one line"
-        raise SettingsError(f"the commit message {message[:80]!r}: {what}; use {{app}} and {{tag}}")
+    if fault := commit_message.fault(message):
+        raise SettingsError(f"the commit message {message[:80]!r}: {fault}")
 
 
 def edit(data: bytes, change: ImageChange) -> bytes:
@@ -84,25 +81,30 @@ def describe(changes: Sequence[ImageChange], run_id: str, message: str) -> str:
     """Return the commit's message: subject, tags where they differ, and trailers."""
     tags = list(dict.fromkeys(change.tag for change in changes))
     apps = ", ".join(change.app for change in changes)
-    paragraphs = [message.replace("{app}", apps).replace("{tag}", ", ".join(tags))]
+    paragraphs = [commit_message.subject(message, apps=apps, tags=", ".join(tags))]
     if len(tags) > 1:
         paragraphs.append("\n".join(f"{change.app}: {change.tag}" for change in changes))
-    trailers = []
+    last = [*trailers(changes), f"{RUN}: {run_id}"]
+    return "\n\n".join([*paragraphs, "\n".join(last)]) + "\n"
+
+
+def trailers(changes: Sequence[ImageChange]) -> list[str]:
+    """Return what machines read from a commit or a pull request, a line each."""
+    lines = []
     for change in changes:
         # The value comes first: whoever reads one word of a trailer has it, named or not.
         name = f" ({change.app})" if len(changes) > 1 else ""
-        trailers.append(f"{SOURCE_COMMIT}: {change.source_commit}{name}")
+        lines.append(f"{SOURCE_COMMIT}: {change.source_commit}{name}")
         if change.source_url:
-            trailers.append(f"{SOURCE_URL}: {_without_credentials(change.source_url)}{name}")
+            lines.append(f"{SOURCE_URL}: {_without_credentials(change.source_url)}{name}")
         if change.digest:
-            trailers.append(f"{IMAGE_DIGEST}: {change.digest}{name}")
-    trailers.append(f"{RUN}: {run_id}")
-    return "\n\n".join([*paragraphs, "\n".join(trailers)]) + "\n"
+            lines.append(f"{IMAGE_DIGEST}: {change.digest}{name}")
+    return lines
 
 
-def source_of(trailers: Sequence[str], app: str) -> str | None:
+def source_of(named: Sequence[str], app: str) -> str | None:
     """Return the commit that the trailers name for an application, or for the only one."""
-    for trailer in trailers:
+    for trailer in named:
         commit, _, name = trailer.partition(" ")
         if name in {"", f"({app})"} and FULL_HASH.fullmatch(commit):
             return commit

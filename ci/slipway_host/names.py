@@ -13,6 +13,8 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchem
 from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError
 
+from slipway_host import commit_message
+
 # RFC 1123 label, as Kubernetes wants it for namespaces, Services and most names (63 characters at most).
 DNS_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 # https://github.com/distribution/reference: domain[:port] and lower-case path components.
@@ -39,6 +41,15 @@ GIT_ADDRESS = re.compile(r"(https://[^\s@]+|ssh://[^\s]+|git@[^\s:]+:[^\s]+)")
 SERVER_ADDRESS = re.compile(r"https?://[A-Za-z0-9][A-Za-z0-9.-]*(:[0-9]{1,5})?(/[A-Za-z0-9._~/-]*)?")
 # A URI, or a mail address.
 IDENTITY = re.compile(r"[A-Za-z0-9][!-~]{2,1023}")
+HTTPS_ADDRESS = re.compile(r"https://[A-Za-z0-9][A-Za-z0-9.:-]*(/[A-Za-z0-9._/-]*)?")
+# What a commit's header can hold: git itself drops < and >, and a line end would start another header.
+AUTHOR_NAME = re.compile(r"[^\s<>\x00-\x1f\x7f]([^<>\x00-\x1f\x7f]{0,98}[^\s<>\x00-\x1f\x7f])?")
+EMAIL_ADDRESS = re.compile(
+    r"[A-Za-z0-9][A-Za-z0-9._%+\[\]-]{0,99}@[A-Za-z0-9]([A-Za-z0-9.-]{0,199}[A-Za-z0-9])?"
+)
+KNOWN_HOST = re.compile(
+    r"(@cert-authority )?[^\s#@][^\s]* (ssh|ecdsa|sk)-[A-Za-z0-9@.-]+ [A-Za-z0-9+/]+=*( [ -~]*)?"
+)
 URL_PATH = re.compile(r"/[!-~]{0,255}")
 PLATFORM = re.compile(r"[a-z0-9]{1,20}/[a-z0-9_]{1,20}(/v[0-9]{1,2})?")
 
@@ -82,6 +93,12 @@ def _check(pattern: re.Pattern[str], what: str) -> AfterValidator:
     return AfterValidator(check)
 
 
+def _subject(value: str) -> str:
+    if fault := commit_message.fault(value):
+        raise problem(f"{described(value)} is no subject of a commit: {fault}")
+    return value
+
+
 def _not_in(reserved: frozenset[str], what: str) -> AfterValidator:
     def check(value: str) -> str:
         if value in reserved or value.startswith("pg_"):
@@ -106,6 +123,10 @@ _PATH = "a path inside the repository"
 _GIT = "an https or ssh address without credentials"
 _SERVER = "an http or https address without credentials"
 _IDENTITY = "an identity (a URI or a mail address)"
+_AUTHOR = "a name without line ends, < and >"
+_EMAIL = "an email address"
+_HTTPS = "an https address without credentials"
+_HOST = "a line of known_hosts, like `git.acme.example ssh-ed25519 AAAA…`"
 _PLATFORM = "a platform, like linux/arm64"
 
 DnsLabel = Annotated[str, _check(DNS_LABEL, _LABEL), _schema(DNS_LABEL, _LABEL)]
@@ -129,6 +150,11 @@ Branch = Annotated[str, _check(BRANCH, "a branch name"), _schema(BRANCH, "a bran
 GitAddress = Annotated[str, _check(GIT_ADDRESS, _GIT), _schema(GIT_ADDRESS, _GIT)]
 ServerAddress = Annotated[str, _check(SERVER_ADDRESS, _SERVER), _schema(SERVER_ADDRESS, _SERVER)]
 Identity = Annotated[str, _check(IDENTITY, _IDENTITY), _schema(IDENTITY, _IDENTITY)]
+AuthorName = Annotated[str, _check(AUTHOR_NAME, _AUTHOR), _schema(AUTHOR_NAME, _AUTHOR)]
+EmailAddress = Annotated[str, _check(EMAIL_ADDRESS, _EMAIL), _schema(EMAIL_ADDRESS, _EMAIL)]
+HttpsAddress = Annotated[str, _check(HTTPS_ADDRESS, _HTTPS), _schema(HTTPS_ADDRESS, _HTTPS)]
+KnownHost = Annotated[str, _check(KNOWN_HOST, _HOST), _schema(KNOWN_HOST, _HOST)]
+CommitMessage = Annotated[str, AfterValidator(_subject)]
 UrlPath = Annotated[
     str, _check(URL_PATH, "a path that starts with /"), _schema(URL_PATH, "a path, like /health")
 ]

@@ -74,6 +74,8 @@ def _sentence(document: Mapping[str, Any], service: Mapping[str, Any]) -> str:
     where = f"in {document['environment']}, namespace {service['namespace']}"
     if service["status"] == "Failed":
         return f"Failed: {service['service']}: {service['error']}"
+    if service["status"] == "Waiting":
+        return f"Waiting: {what} is not deployed {where}: merge {service['pullRequest']}, then run this again"
     proven = f"{len(service['pods'])} ready pod(s) run {service['digest'][:19]}…"
     if service["status"] == "Unchanged":
         return f"Nothing to do: {what} runs already {where}; {proven}"

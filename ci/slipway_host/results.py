@@ -14,6 +14,8 @@ class Status(StrEnum):
     """It acted, and what it acted on is in place."""
     SKIPPED = "Skipped"
     """There was nothing to do: what it would have made is in place already."""
+    WAITING = "Waiting"
+    """It did its part, and people have to act before the rest can be done: nothing is deployed yet."""
     INCONCLUSIVE = "Inconclusive"
     """It could not find out, and the environment's policy lets the run go on."""
 

@@ -131,9 +131,11 @@ class Run:
 
     @property
     def status(self) -> str:
-        """Failed, Deployed or Unchanged."""
+        """Failed, Waiting, Deployed or Unchanged."""
         if self.error:
             return "Failed"
+        if any(result.status is Status.WAITING for result in self.results.values()):
+            return "Waiting"
         return "Deployed" if self.changed else "Unchanged"
 
     def document(self, **facts: Any) -> dict[str, Any]:

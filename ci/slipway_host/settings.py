@@ -6,7 +6,9 @@ Nothing here reads the environment or a file: whoever starts a run builds these 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
+
+from slipway_host import commit_message
 
 if TYPE_CHECKING:
     from pydantic import SecretStr
@@ -27,6 +29,29 @@ class RegistrySettings:
 
 
 @dataclass(frozen=True, kw_only=True)
+class PullRequestSettings:
+    """How commits are proposed instead of pushed to the branch.
+
+    Args:
+        api: whose HTTP API the server speaks.
+        url: the API's root, `https://api.github.com`; the git account's token is sent there.
+        owner: owner of the repository at the server.
+        repository: its name there.
+        environment: goes into the proposed branch's name.
+        wait: whether a run waits for the merge.
+        wait_s: for how long, in seconds.
+    """
+
+    api: Literal["github", "gitea"]
+    url: str
+    owner: str
+    repository: str
+    environment: str
+    wait: bool = False
+    wait_s: float = 1800
+
+
+@dataclass(frozen=True, kw_only=True)
 class GitSettings:
     """A remote repository and the account that writes to it.
 
@@ -35,14 +60,26 @@ class GitSettings:
         branch: the branch that is written.
         username: sent with the token over https.
         token: password or access token; None for ssh.
+        ssh_key: private key for ssh; None leaves that to the machine's SSH agent.
+        known_hosts: lines as in OpenSSH's file; without one, the machine's own files count.
+        signing_key: private SSH key that signs the commits; None signs nothing.
+        author_name: author and committer.
+        author_email: their address.
+        message: template of the commit's subject; `{app}` and `{tag}` are filled in.
+        pull_request: propose the commit there; None pushes it to the branch.
     """
 
     url: str
     branch: str
     username: str = "slipway"
     token: SecretStr | None = None
+    ssh_key: SecretStr | None = None
+    known_hosts: tuple[str, ...] = ()
+    signing_key: SecretStr | None = None
     author_name: str = "slipway"
     author_email: str = "slipway@users.noreply.invalid"
+    message: str = commit_message.TEMPLATE
+    pull_request: PullRequestSettings | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import re
+from typing import TYPE_CHECKING, Literal
 
 from slipway_host.errors import SettingsError
 from slipway_host.names import RESERVED_NAMESPACES, RESERVED_ROLES, SQL_NAME
@@ -12,6 +13,7 @@ from slipway_host.settings import (
     GitSettings,
     MigrationSettings,
     PostgresSettings,
+    PullRequestSettings,
     RegistrySettings,
     SecretsSettings,
     Target,
@@ -122,10 +124,72 @@ def registry_settings(
     return RegistrySettings(host=host, username=username, password=password)
 
 
-def git_settings(config: Config, *, environment: str, username: str, token: SecretStr | None) -> GitSettings:
-    """Return the GitOps repository, the environment's branch and the account."""
-    branch = config.environment(environment).branch or config.gitops.branch
-    return GitSettings(url=config.gitops.repository, branch=branch, username=username, token=token)
+def proposes(config: Config, environment: str) -> bool:
+    """Return whether an environment's commits are proposed by pull request."""
+    return (config.environment(environment).mode or config.gitops.mode) == "pull-request"
+
+
+def git_settings(
+    config: Config,
+    *,
+    environment: str,
+    username: str,
+    token: SecretStr | None,
+    ssh_key: SecretStr | None = None,
+    signing_key: SecretStr | None = None,
+) -> GitSettings:
+    """Return the GitOps repository, the environment's branch and the account.
+
+    Raises:
+        SettingsError: pull requests are wanted, and where to open them is not said.
+    """
+    gitops, place = config.gitops, config.environment(environment)
+    return GitSettings(
+        url=gitops.repository,
+        branch=place.branch or gitops.branch,
+        username=username,
+        token=token,
+        ssh_key=ssh_key,
+        known_hosts=gitops.known_hosts,
+        signing_key=signing_key,
+        author_name=gitops.author.name,
+        author_email=gitops.author.email,
+        message=gitops.message,
+        pull_request=_pull_request(config, environment) if proposes(config, environment) else None,
+    )
+
+
+# https, ssh and scp forms of an address; a port belongs to the transport over ssh, and to the API over https.
+_REPOSITORY = re.compile(
+    r"(?:(https)://|ssh://(?:[^@/]*@)?|[^@/:]+@)([^/:]+)(:[0-9]+(?=/))?[:/]+(?:(.+)/)?([^/]+)/([^/]+?)(?:\.git)?/?"
+)
+
+
+def _pull_request(config: Config, environment: str) -> PullRequestSettings:
+    gitops = config.gitops
+    parts = _REPOSITORY.fullmatch(gitops.repository)
+    if not parts:
+        raise SettingsError("gitops.repository has no owner and name, which a pull request needs")
+    https, host, port, below, owner, name = parts.groups()
+    api: Literal["github", "gitea"] | None = gitops.api or ("github" if host == "github.com" else None)
+    if api is None:
+        raise SettingsError(
+            f"gitops.mode is pull-request, and {host} may speak any API: write gitops.api: github or gitea"
+        )
+    # Over https, a server below a path of its host has its API there, too.
+    root = f"https://{host}{port or ''}{f'/{below}' if below else ''}" if https else f"https://{host}"
+    default = f"{root}/api/v1" if api == "gitea" else f"{root}/api/v3"
+    if host == "github.com":
+        default = "https://api.github.com"
+    return PullRequestSettings(
+        api=api,
+        url=gitops.api_url or default,
+        owner=owner,
+        repository=name,
+        environment=environment,
+        wait=(config.environment(environment).wait or gitops.wait) == "merged",
+        wait_s=gitops.wait_s,
+    )
 
 
 def postgres_settings(

@@ -77,7 +77,8 @@ def build(layout: Layout, program: GoProgram, go: Path) -> None:
                 origin = Path(command.run([go, *template], env=env, cwd=source).strip())
                 for path in paths:
                     (scratch / "files").mkdir(exist_ok=True)
-                    shutil.copy(origin / path, scratch / "files" / Path(path).name)
+                    copy = shutil.copytree if (origin / path).is_dir() else shutil.copy
+                    copy(origin / path, scratch / "files" / Path(path).name)
         drop_older(layout, program.name, folder)
     for name in program.commands:
         link = layout.bin / name

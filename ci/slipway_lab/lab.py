@@ -13,6 +13,7 @@ from slipway_lab import (
     checks,
     credentials,
     engine,
+    gitea,
     gitserver,
     golang,
     images,
@@ -45,6 +46,7 @@ DAEMONS = {
     "sigstore": sigstore.PORT,
     "timestamp-authority": sigstore.TIMESTAMP_PORT,
     "fulcio": sigstore.FULCIO_PORT,
+    "gitea": gitea.PORT,
     "etcd": None,
     "kube-apiserver": 6443,
     "kube-controller-manager": 10257,
@@ -101,6 +103,8 @@ def up(layout: Layout, progress: Progress) -> None:
         seed(layout)
     with progress.step("Sigstore", expected_s=2):
         sigstore.start(sandbox)
+    with progress.step("Gitea", expected_s=6):
+        gitea.start(sandbox)
     # The engine needs nothing of the cluster: both start at once.
     beside = _Beside(lambda: engine.start(sandbox))
     with progress.step("Kubernetes control plane", expected_s=9):

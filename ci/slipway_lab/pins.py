@@ -18,6 +18,8 @@ UV = "uv==0.13.9"
 KUBERNETES = "v1.34.4"
 # renovate: datasource=go depName=github.com/argoproj/argo-cd/v3
 ARGOCD = "v3.2.11"
+# renovate: datasource=go depName=code.gitea.io/gitea
+GITEA = "v1.27.3"
 # renovate: datasource=docker depName=docker.io/aquasec/trivy
 TRIVY = "0.73.0"
 # renovate: datasource=docker depName=ghcr.io/sigstore/cosign/cosign
@@ -47,6 +49,7 @@ PACKAGES = (
     "iptables",
     "mmdebstrap",
     "nginx-light",
+    "openssh-client",
     "redis-server",
     "runc",
     "tini",
@@ -66,7 +69,7 @@ class GoProgram:
         tags: Go build tags.
         ldflags: linker flags beside `-s -w`.
         experiment: GOEXPERIMENT.
-        keep: files of the module that the lab needs later, as module path → paths in it.
+        keep: files and folders of the module that the lab needs later, as module path → paths in it.
     """
 
     name: str
@@ -122,6 +125,14 @@ GO_PROGRAMS = (
                 "manifests/crds/appproject-crd.yaml",
             )
         },
+    ),
+    GoProgram(
+        name="gitea",
+        commands={"gitea": "gitea.dev"},
+        expected_s=240,
+        ldflags=f"-X main.Version={GITEA.removeprefix('v')}",
+        # Not built into the program: that would take the toolchain of its web pages.
+        keep={"gitea.dev": ("options", "public", "templates")},
     ),
     GoProgram(name="coredns", commands={"coredns": "."}, expected_s=40),
     GoProgram(name="pause", commands={"pause": "."}, expected_s=3),

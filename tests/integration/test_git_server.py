@@ -1,13 +1,21 @@
 """R11 against the lab's git server: smart HTTPS, accounts, rights."""
 
+import hashlib
+import secrets
+import shutil
+import subprocess
+import time
+from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 
 import pytest
 from git import Repo
 from pydantic import SecretStr
 
 from slipway_host.errors import AccessDeniedError, NotFoundError
+from slipway_host.git import clone
 from slipway_host.gitops import commit_images
 from slipway_host.image_change import ImageChange
 from slipway_host.progress import silent
@@ -15,7 +23,7 @@ from slipway_host.results import Status
 from slipway_host.settings import GitSettings
 from slipway_host.together import together
 from slipway_lab import credentials, gitserver
-from slipway_lab.layout import Layout
+from slipway_lab.layout import GIT, Layout
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
@@ -91,3 +99,48 @@ async def test_missing_values_file_names_file_and_branch(gitops: GitSettings) ->
     elsewhere = replace(change("12345678"), path="apps/nobody/values.yaml")
     with pytest.raises(NotFoundError, match=r"apps/nobody/values\.yaml does not exist on branch main"):
         await commit_images(gitops, [elsewhere], run_id="r", report=silent, deadline_s=30)
+
+
+async def test_a_large_repository_is_read_in_part(layout: Layout, run_id: str) -> None:
+    """10 000 commits and 50 applications with charts of 200 kB: a few kilobytes are fetched."""
+    name = f"mosuon/{run_id}"
+    folder = gitserver.create(layout, name)
+    try:
+        fill(folder)
+        token = SecretStr(credentials.read(layout, "git-writer"))
+        settings = GitSettings(
+            url=f"{GIT}/{name}.git", branch="main", username=credentials.GIT_WRITER, token=token
+        )
+        async with clone(settings) as copy:
+            await copy.fetch()
+            await copy.read(["apps/app07/values.yaml"])
+            files = [file for file in copy._program.home.rglob("*") if file.is_file()]
+            assert sum(file.stat().st_size for file in files) < 100_000
+        # The tag of the newest commit belongs to no ancestor: who wrote it, only history tells.
+        image = replace(change("12345678", "app07"), path="apps/app07/values.yaml", ancestors=frozenset())
+        began = time.monotonic()
+        done = await commit_images(settings, [image], run_id="r", report=silent, deadline_s=60)
+        assert done.status is Status.SUCCEEDED
+        assert time.monotonic() - began < 30
+    finally:
+        shutil.rmtree(folder)
+
+
+def fill(folder: Path) -> None:
+    command = ["git", "-C", str(folder), "fast-import", "--quiet"]
+    subprocess.run(command, input="".join(large()), text=True, check=True)
+
+
+def large(commits: int = 10_000, apps: int = 50) -> Iterator[str]:
+    """Yield the commits for `git fast-import`: the applications get their tags in turn."""
+    for number in range(commits):
+        tag = hashlib.sha256(str(number).encode()).hexdigest()[:8]
+        app = f"app{number % apps:02d}"
+        text = f'image:\n  repository: x\n  tag: "{tag}"\nreplicas: 2\n'
+        message = f"chore({app}): update image tag to {tag}\n"
+        yield f"commit refs/heads/main\ncommitter bot <bot@x> {1_780_000_000 + number} +0000\n"
+        yield f"data {len(message)}\n{message}"
+        yield f"M 100644 inline apps/{app}/values.yaml\ndata {len(text)}\n{text}\n"
+        if number < apps:
+            chart = secrets.token_hex(100_000)
+            yield f"M 100644 inline apps/{app}/chart.txt\ndata {len(chart)}\n{chart}\n"

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import os
 import subprocess
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from slipway_host.commit_message import TEMPLATE
+from slipway_host.gitops import GitOpsResult, commit_images
 from slipway_host.image_change import ImageChange
+from slipway_host.progress import silent
 from slipway_host.settings import GitSettings
 
 if TYPE_CHECKING:
@@ -99,4 +103,18 @@ def change(
         source_commit=commit,
         source_url=source_url,
         ancestors=ancestors,
+    )
+
+
+async def deploy(
+    remote: Remote, *changes: ImageChange, message: str = TEMPLATE, deadline_s: float = 60
+) -> GitOpsResult:
+    """Run the stage against a repository of files."""
+    return await commit_images(
+        replace(remote.settings, message=message),
+        changes,
+        run_id="run-1",
+        report=silent,
+        deadline_s=deadline_s,
+        protocols=("file",),
     )

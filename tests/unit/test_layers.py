@@ -18,6 +18,7 @@ PACKAGES = {"slipway", "slipway_host", "slipway_lab"}
 # From the bottom. A module imports from its own layer and from those below it.
 LAYERS = {
     "basics": {
+        "commit_message",
         "config",
         "document",
         "dockerfile",
@@ -48,12 +49,14 @@ LAYERS = {
         "postgres_dsn",
         "postgres_pods",
         "psql",
+        "pull_requests",
         "registry",
     },
     "domain": {
         "application",
         "argocd",
         "connection",
+        "branch_writer",
         "creation",
         "database",
         "database_state",
@@ -73,6 +76,7 @@ LAYERS = {
         "namespaces",
         "pods",
         "proof",
+        "proposal",
         "pull_secret",
         "restart",
         "rollout",
@@ -90,6 +94,7 @@ LAYERS = {
         "targets",
         "values",
         "vulnerability_db",
+        "values_document",
         "waiting",
         "workload",
     },

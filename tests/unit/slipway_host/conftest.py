@@ -1,13 +1,16 @@
 """What several of the host side's tests start from."""
 
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 
 import pytest
 from tenacity import wait_none
 
-from slipway_host import creation, kube_session, kube_watch
+from slipway_host import branch_writer, creation, kube_session, kube_watch, proposal
 from slipway_host.kube import KubeClient
 from support.api_server import ApiServer, api_server
+from support.git_work import work_tree
+from support.gitops_remote import Remote
 from support.kube import FakeKube
 
 
@@ -29,3 +32,21 @@ def served(monkeypatch: pytest.MonkeyPatch) -> Iterator[ApiServer]:
 async def client(served: ApiServer) -> AsyncIterator[KubeClient]:
     async with await KubeClient.connect(served.kubeconfig()) as connected:
         yield connected
+
+
+@pytest.fixture
+def work(tmp_path: Path) -> Path:
+    """A work tree beside `remote.git`."""
+    return work_tree(tmp_path)
+
+
+@pytest.fixture
+def remote(tmp_path: Path) -> Remote:
+    """A GitOps repository of files, where a push is visible at once."""
+    return Remote(tmp_path)
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in (branch_writer, proposal):
+        monkeypatch.setattr(module, "LOOKS_S", (0.02, 0.02, 0.02))

@@ -38,7 +38,7 @@ def test_under_ten_lines_are_a_whole_configuration() -> None:
         (
             "  repository",
             "  dockerfile: x\n  repository",
-            "3: gitops.dockerfile: unknown key: there are branch,",
+            "3: gitops.dockerfile: unknown key: there are api, apiUrl,",
         ),
         ("port: 4000", "port: abc", "7: services.api.health.port: expected a whole number, got 'abc'"),
         ("port: 4000", 'port: "4000"', "got '4000': write it without quotes"),

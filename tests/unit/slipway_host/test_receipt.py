@@ -98,3 +98,21 @@ def test_several_errors_are_one_line_with_all_that_landed(total: int) -> None:
     assert (
         said == f"2 of {total} services failed: api: test: a; ui: sync: b. Landed: ui push (y). Next: first"
     )
+
+
+async def test_a_run_that_waits_for_a_merge_is_no_failure_and_no_deploy() -> None:
+    # R11.
+    waiting = result("gitops", Status.WAITING, "tag 12345678 on main: merge https://h/a/b/pulls/7")
+    run = await run_of("api", result("push"), waiting)
+    assert run.status == "Waiting"
+    document = receipt(
+        [run.document(**FACTS, pullRequest="https://h/a/b/pulls/7")],
+        seconds=1,
+        environment="prod",
+        tag="12345678",
+    )
+    assert document["changed"] is False
+    assert summary(document).splitlines()[-1] == (
+        "Waiting: api 12345678 is not deployed in prod, namespace shop: merge https://h/a/b/pulls/7, then "
+        "run this again"
+    )

@@ -1,0 +1,167 @@
+"""What a branch lacks of the images that it should name, and the commit that puts it there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import anyio
+
+from slipway_host import values
+from slipway_host.errors import PushRejectedError, SupersededError, TerminalError, TransientError
+from slipway_host.git_errors import UnexplainedGitError
+from slipway_host.image_change import SOURCE_COMMIT, ImageChange, describe, edit, source_of
+from slipway_host.results import Status
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from slipway_host import git
+    from slipway_host.errors import DeliveryError
+    from slipway_host.settings import GitSettings
+
+# How long a rival's accepted push may take to become visible after ours was rejected for it.
+LOOKS_S = (0.1, 0.4, 1.0)
+
+_SHORTEST_HASH = 7
+
+
+@dataclass(frozen=True, kw_only=True)
+class GitOpsResult:
+    """What the branch holds now, or what is proposed to it.
+
+    Args:
+        status: Skipped where every file names its image already, Waiting where a pull request is open.
+        commit: the commit that Argo CD has to hold: ours, or the branch's newest; where a pull request
+            is open, the proposed one.
+        branch: the branch that was written, or is to be.
+        changed: the applications whose files the commit changes.
+        attempts: how many times the branch was read and the edit applied.
+        pull_request: address of the pull request; empty where none was needed.
+        number: the pull request's number at its server.
+    """
+
+    status: Status
+    commit: str
+    branch: str
+    changed: tuple[str, ...]
+    attempts: int
+    pull_request: str = ""
+    number: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pending:
+    """What a branch lacks.
+
+    Args:
+        files: values files that have to change: path → new bytes.
+        changes: the changes that these make.
+    """
+
+    files: dict[str, bytes]
+    changes: tuple[ImageChange, ...]
+
+    @property
+    def apps(self) -> tuple[str, ...]:
+        """The applications whose files have to change."""
+        return tuple(change.app for change in self.changes)
+
+
+async def pending(copy: git.Clone, changes: Sequence[ImageChange]) -> Pending:
+    """Return what the branch lacks at the copy's `head`.
+
+    Raises:
+        SupersededError: a newer deploy of an application has landed.
+        SettingsError: a file does not allow the edit.
+    """
+    files = await copy.read([change.path for change in changes])
+    edited, wanting = {}, []
+    for change in changes:
+        before = files[change.path]
+        after = edit(before, change)
+        if after != before:
+            await _refuse_regression(copy, change, values.read_tag(before))
+            edited[change.path] = after
+            wanting.append(change)
+    return Pending(files=edited, changes=tuple(wanting))
+
+
+async def _refuse_regression(copy: git.Clone, change: ImageChange, current: str | None) -> None:
+    if change.ancestors is None or current is None or current == change.tag:
+        return
+    # The usual tag is the beginning of its commit's hash: then no history has to be fetched.
+    if len(current) >= _SHORTEST_HASH and any(ancestor.startswith(current) for ancestor in change.ancestors):
+        return
+    last = await copy.last_commit(change.path, trailer=SOURCE_COMMIT)
+    source = source_of(last.values, change.app) if last else None
+    if last is None or source is None or source in {change.source_commit, *change.ancestors}:
+        return
+    then = await copy.read([change.path], at=last.commit)
+    # Somebody else has written another tag since: how old that one is, nobody knows.
+    if values.read_tag(then[change.path]) == current:
+        raise SupersededError(
+            f"{change.app} runs {current} of commit {source}, which is not part of "
+            f"{change.source_commit}: a newer deploy has landed",
+            next_command=f"deploy a commit that contains {source}, or roll back on purpose",
+        )
+
+
+class BranchWriter:
+    """One commit on its way to the branch, over as many tries as it takes."""
+
+    def __init__(
+        self, settings: GitSettings, copy: git.Clone, changes: Sequence[ImageChange], run_id: str
+    ) -> None:
+        self._settings = settings
+        self._copy = copy
+        self._changes = changes
+        self._run_id = run_id
+        self._made: dict[str, tuple[str, ...]] = {}
+
+    async def write(self, attempt: int) -> GitOpsResult:
+        """Read the branch, commit what it lacks, push, and return what the branch holds then."""
+        head = await self._copy.fetch()
+        # A push whose answer was lost may have landed since.
+        if landed := await self._landed(attempt):
+            return landed
+        lacks = await pending(self._copy, self._changes)
+        if not lacks.files:
+            return self._result(Status.SKIPPED, head, (), attempt)
+        message = describe(lacks.changes, self._run_id, self._settings.message)
+        commit = await self._copy.commit(lacks.files, message)
+        self._made[commit] = lacks.apps
+        try:
+            await self._copy.push(commit)
+        except (TransientError, UnexplainedGitError) as error:
+            return await self._judge(head, error, attempt)
+        return self._result(Status.SUCCEEDED, commit, lacks.apps, attempt)
+
+    async def _judge(self, head: str, error: DeliveryError, attempt: int) -> GitOpsResult:
+        """Return the result of a push that seems to have failed, or raise what comes of it."""
+        for pause in (0.0, *LOOKS_S):
+            await anyio.sleep(pause)
+            await self._copy.fetch()
+            if landed := await self._landed(attempt):
+                return landed
+            if self._copy.head != head:
+                branch = self._settings.branch
+                raise PushRejectedError(f"{branch} moved while this commit was made") from error
+            if not isinstance(error, PushRejectedError):
+                raise error
+        raise TerminalError(error.cause) from error
+
+    async def _landed(self, attempt: int) -> GitOpsResult | None:
+        for commit, apps in self._made.items():
+            if await self._copy.is_ancestor(commit, self._copy.head):
+                return self._result(Status.SUCCEEDED, commit, apps, attempt)
+        return None
+
+    def _result(self, status: Status, commit: str, changed: tuple[str, ...], attempt: int) -> GitOpsResult:
+        return GitOpsResult(
+            status=status,
+            commit=commit,
+            branch=self._settings.branch,
+            changed=changed,
+            attempts=attempt,
+        )
