@@ -7,12 +7,10 @@ import dagger
 from dagger import dag
 
 from slipway_host.errors import SettingsError
+from slipway_host.secret_text import secret_of
 
 if TYPE_CHECKING:
     from pydantic import SecretStr
-
-SHORTEST = 4
-"""Characters; masking something shorter would blank innocent words all over the log (fault 12)."""
 
 
 def how_to_give(name: str, *, source: str = "…") -> str:
@@ -48,8 +46,6 @@ async def reveal_optional(
     secret: dagger.Secret | None, name: str, *, multiline: bool = False
 ) -> "SecretStr | None":
     """Return an optional secret's text, None where it is not given or its variable is not set."""
-    from pydantic import SecretStr
-
     if secret is None:
         return None
     try:
@@ -58,16 +54,7 @@ async def reveal_optional(
         if "secret env var not found" in str(error):
             return None
         raise SettingsError(f"{name}: its source cannot be read") from error
-    if multiline:
-        text = text.strip()
-    if not text:
-        # A CI passes a secret that does not exist as an empty one.
-        return None
-    if text != text.strip():
-        raise SettingsError(f"{name} starts or ends with white space; a line end is part of the file?")
-    if len(text) < SHORTEST:
-        raise SettingsError(f"{name} has fewer than {SHORTEST} characters: that is no secret")
-    return SecretStr(text)
+    return secret_of(name, text, multiline=multiline)
 
 
 async def build_secrets(given: list[dagger.Secret] | None, wanted: Mapping[str, str]) -> list[dagger.Secret]:

@@ -26,6 +26,7 @@ LAYERS = {
         "progress",
         "results",
         "services",
+        "secret_text",
         "settings",
         "together",
     },
@@ -37,11 +38,13 @@ LAYERS = {
         "kube",
         "kube_config",
         "kube_exec",
+        "kube_files",
         "kube_http",
         "kube_session",
         "kube_watch",
         "postgres",
         "registry",
+        "source",
     },
     "domain": {
         "application",
@@ -51,6 +54,7 @@ LAYERS = {
         "effective",
         "findings",
         "gitops",
+        "handover",
         "health",
         "image_change",
         "loader",
@@ -60,6 +64,7 @@ LAYERS = {
         "pull_secret",
         "rollout",
         "receipt",
+        "recipe",
         "reference",
         "run",
         "schema",
@@ -71,8 +76,8 @@ LAYERS = {
         "waiting",
         "workload",
     },
-    "pipeline": {"delivery"},
-    "entry": {"cli"},
+    "pipeline": {"delivery", "passage"},
+    "entry": {"cli", "command", "environ", "job"},
 }
 LAYER = {module: layer for layer, modules in LAYERS.items() for module in modules}
 HEIGHT = {layer: height for height, layer in enumerate(LAYERS)}
