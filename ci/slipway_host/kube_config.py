@@ -122,6 +122,8 @@ def _off_disk(configuration: Configuration) -> list[int]:
     """
     from kubernetes.config import kube_config as loader
 
+    # Before each request the hook would put the files' paths back; a 401 renews the account here.
+    configuration.refresh_api_key_hook = None
     written = set(loader._temp_files.values())
     held = []
     if hasattr(os, "memfd_create"):
