@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+from weakref import WeakValueDictionary
 
 import anyio
 from tenacity import (
@@ -49,6 +50,8 @@ _BACKOFF = wait_random_exponential(multiplier=0.1, max=5)
 _LOOKS_S = (0.1, 0.4, 1.0)
 
 _SHORTEST_HASH = 7
+
+_TURNS: WeakValueDictionary[tuple[str, str], anyio.Lock] = WeakValueDictionary()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,7 +108,7 @@ async def commit_images(
     tries = _Tries(report, settings.branch)
     try:
         with anyio.fail_after(deadline_s):
-            async with git.clone(settings, protocols=protocols) as copy:
+            async with git.clone(settings, protocols=protocols) as copy, _turn(settings):
                 report(f"reading {settings.branch} of {copy.address}")
                 writer = _Writer(settings, copy, changes, run_id, message)
                 async for attempt in AsyncRetrying(
@@ -125,6 +128,14 @@ async def commit_images(
             next_command="run the same command again: what has landed is recognised",
         ) from error
     raise AssertionError("the last try returns or raises")
+
+
+def _turn(settings: GitSettings) -> anyio.Lock:
+    """Return the lock of a branch: writers of one process queue instead of rejecting each other's pushes.
+
+    Many at once would all read and commit so slowly that none of them is ever first.
+    """
+    return _TURNS.setdefault((settings.url, settings.branch), anyio.Lock())
 
 
 async def contains(

@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-import anyio
-
 from slipway_host import effective, git, kube_files, passage, receipt, selection, targets
 from slipway_host.delivery import Delivery
 from slipway_host.document import parse
-from slipway_host.errors import ConflictError, DeliveryError, NotFoundError, SettingsError
-from slipway_host.handover import Handover, images_of, read_handover
+from slipway_host.errors import DeliveryError, SettingsError
+from slipway_host.intake import Intake, digests_of
 from slipway_host.loader import load_config
 from slipway_host.passage import Accounts, Passage, Way
-from slipway_host.recipe import find_pushed, recipe
 from slipway_host.run import new_run_id
-from slipway_host.source import Source
 from slipway_host.together import together
 
 if TYPE_CHECKING:
@@ -29,12 +24,12 @@ if TYPE_CHECKING:
 
     from slipway_host.config import Config
     from slipway_host.environ import Environ
+    from slipway_host.handover import Handover
     from slipway_host.kube import KubeClient
     from slipway_host.progress import Report
     from slipway_host.settings import GitSettings, Target
 
 W = TypeVar("W", bound=Way)
-PREFLIGHT = "preflight"
 
 
 class Job:
@@ -53,7 +48,7 @@ class Job:
         self.error: DeliveryError | None = None
         self._options, self._environ, self._report = options, environ, report
         self._path = Path(options.config)
-        self._source = Source(self._path.absolute().parent)
+        self._intake = Intake(self._path, options)
         self._command = f"slipway-host {options.command}"
         self._run_id = new_run_id()
         self._began = time.monotonic()
@@ -66,10 +61,10 @@ class Job:
         Raises:
             DeliveryError: it did not work, and there is nothing to print.
         """
-        text = await self._config_text()
+        text = await self._intake.config_text()
         config = load_config(text, path=str(self._path))
         names = selection.select(config, self._options.service)
-        handover = await self._handover(config)
+        handover = await self._intake.handover(config)
         environment = self._options.environment or handover.environment or "dev"
         config.environment(environment)
         match self._options.command:
@@ -80,7 +75,7 @@ class Job:
                 return await self._deploy(config, text, names, environment, handover)
             case "gitops":
                 return await self._gitops(config, text, names, environment, handover)
-        commit = await self._source.resolve("HEAD")
+        commit = await self._intake.source.resolve("HEAD")
         found = self._targets(config, names, environment, commit)
         stage = {
             "secrets": self._secrets,
@@ -93,11 +88,11 @@ class Job:
     async def _deploy(
         self, config: Config, text: str, names: list[str], environment: str, handover: Handover
     ) -> str:
-        commit = await self._commit(text, handover)
+        commit = await self._intake.commit(text, handover)
         found = self._targets(config, names, environment, commit)
         accounts = self._accounts(config, environment)
-        digests = await self._digests(config, found, accounts, handover)
-        url, ancestors = await self._source.url(), await self._source.ancestors(commit)
+        digests = await digests_of(config, found, accounts.registry, handover)
+        url, ancestors = await self._intake.source.url(), await self._intake.source.ancestors(commit)
         self._report(f"commit {commit[:8]} to {environment}: {', '.join(names)}")
         async with self._cluster() as kube:
             ways = self._passages(kube, found, accounts, digests)
@@ -127,11 +122,11 @@ class Job:
     async def _gitops(
         self, config: Config, text: str, names: list[str], environment: str, handover: Handover
     ) -> str:
-        commit = await self._commit(text, handover)
+        commit = await self._intake.commit(text, handover)
         found = self._targets(config, names, environment, commit)
         accounts = self._accounts(config, environment)
-        digests = await self._digests(config, found, accounts, handover)
-        url, ancestors = await self._source.url(), await self._source.ancestors(commit)
+        digests = await digests_of(config, found, accounts.registry, handover)
+        url, ancestors = await self._intake.source.url(), await self._intake.source.ancestors(commit)
         async with self._cluster() as kube:
             ways = self._passages(kube, found, accounts, digests)
             await passage.commit_images(ways, source_url=url, ancestors=ancestors)
@@ -243,73 +238,3 @@ class Job:
                 config, admin_password=self._environ.secret("POSTGRES_PASSWORD")
             ),
         )
-
-    async def _config_text(self) -> str:
-        try:
-            return await anyio.Path(self._path).read_text()
-        except (OSError, UnicodeDecodeError) as error:
-            raise SettingsError(
-                f"{self._path} cannot be read: {type(error).__name__}",
-                next_command=f"{self._command} --config <path>, in a clone of the services' repository",
-            ) from None
-
-    async def _handover(self, config: Config) -> Handover:
-        """Return what --receipt and --image say."""
-        name = getattr(self._options, "receipt", "")
-        given = images_of(getattr(self._options, "image", ()))
-        handover = Handover()
-        if name:
-            try:
-                text = sys.stdin.read() if name == "-" else await anyio.Path(name).read_text()
-            except (OSError, UnicodeDecodeError) as error:
-                raise SettingsError(f"{name} cannot be read: {type(error).__name__}") from None
-            handover = read_handover(text, name=name)
-        asked = self._options.environment
-        if asked and handover.environment not in {"", asked}:
-            raise SettingsError(
-                f"{name} is a receipt of environment {handover.environment}, and {asked} was asked for"
-            )
-        digests = {**handover.digests, **given}
-        selection.select(config, list(digests))
-        return Handover(digests=digests, commit=handover.commit, environment=handover.environment)
-
-    async def _commit(self, text: str, handover: Handover) -> str:
-        """Return the commit to deliver; its configuration has to be the one that counts here."""
-        asked = self._options.commit
-        commit = await self._source.resolve(asked or handover.commit or "HEAD")
-        if handover.commit and commit != handover.commit:
-            raise SettingsError(f"the receipt is of commit {handover.commit}, and {asked[:80]} was asked for")
-        # What was tested and built with one configuration is not to be delivered with another.
-        if await self._source.file_at(commit, self._path.name) != text.encode():
-            raise SettingsError(
-                f"{self._path} is not what commit {commit[:8]} has: it would be delivered with another "
-                "configuration than it was built with",
-                stage="config",
-                next_command=f"git checkout {commit[:8]} -- {self._path}",
-            )
-        return commit
-
-    async def _digests(
-        self, config: Config, found: list[Target], accounts: Accounts, handover: Handover
-    ) -> dict[str, str]:
-        """Return what the registry has for the commit, which is what was asked for."""
-        from slipway_host.registry import RegistryClient
-
-        async def one(client: RegistryClient, target: Target) -> str:
-            service, name = config.services[target.service], target.environment
-            place = config.environment(name, target.service)
-            how = recipe(service, place, commit=target.commit, tag=target.tag, name=name)
-            image = await find_pushed(client, target, how, tag=target.tag, host=accounts.registry.host)
-            address = f"{target.repository}:{target.tag}"
-            if image is None:
-                raise NotFoundError(
-                    f"{address} is not in the registry", stage=PREFLIGHT, next_command="dagger call push"
-                )
-            asked = handover.digests.get(target.service, image.digest)
-            if asked != image.digest:
-                raise ConflictError(f"{address} is {image.digest}, not {asked}", stage=PREFLIGHT)
-            return image.digest
-
-        async with RegistryClient(accounts.registry) as client:
-            digests = await together(*(partial(one, client, target) for target in found))
-        return {target.service: digest for target, digest in zip(found, digests, strict=True)}

@@ -106,6 +106,18 @@ def die_when_moved(ref: Path) -> None:
     threading.Thread(target=watch, daemon=True).start()
 
 
+def break_first_write() -> None:
+    """Make the first write end in an error that nobody expects, with secrets in message and locals."""
+    password = os.environ["REGISTRY_PASSWORD"]
+
+    async def json(_self: kube_session.Session, request: Any) -> Any:
+        jwt = os.environ.get("JWT_SECRET", password)
+        raise RuntimeError(f"{request.body} {password} {jwt}")
+
+    owner: Any = kube_session.Session
+    owner.json = json
+
+
 def run() -> None:
     """Read the driver's own arguments, and hand the rest to the product."""
     options = argparse.ArgumentParser()
@@ -113,9 +125,12 @@ def run() -> None:
     options.add_argument("--stop", type=int, default=0)
     options.add_argument("--before", action="store_true")
     options.add_argument("--ref", type=Path)
+    options.add_argument("--defect", action="store_true")
     options.add_argument("rest", nargs="*")
     found = options.parse_args()
     wrap(Effects(found.log, found.stop, before=found.before))
+    if found.defect:
+        break_first_write()
     if found.ref:
         die_when_moved(found.ref)
     main(found.rest)

@@ -77,7 +77,7 @@ LAYERS = {
         "workload",
     },
     "pipeline": {"delivery", "passage"},
-    "entry": {"cli", "command", "environ", "job"},
+    "entry": {"cli", "command", "environ", "intake", "job"},
 }
 LAYER = {module: layer for layer, modules in LAYERS.items() for module in modules}
 HEIGHT = {layer: height for height, layer in enumerate(LAYERS)}
