@@ -31,7 +31,14 @@ class Scale:
 
 
 FULL = Scale(
-    services=30, writers=50, writing_s=60, setups=32, reruns=1000, racers=50, names=10_000, log_megabytes=1024
+    services=30,
+    writers=50,
+    writing_s=300,
+    setups=32,
+    reruns=1000,
+    racers=50,
+    names=10_000,
+    log_megabytes=1024,
 )
 QUICK = Scale(services=6, writers=6, writing_s=8, setups=4, reruns=20, racers=5, names=500, log_megabytes=50)
 

@@ -32,12 +32,20 @@ POINTS = [
     "unanswered push",
     *(f"begin {stage}" for stage in STAGES),
 ]
+SIGNALS = [
+    (signal.SIGTERM, "rollout"),
+    (signal.SIGINT, "database"),
+    (signal.SIGINT, "rollout"),
+    (signal.SIGTERM, "database"),
+]
 QUICK = ["after database", "unanswered push"]
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "point" in metafunc.fixturenames:
         metafunc.parametrize("point", POINTS if full() else QUICK)
+    if "number" in metafunc.fixturenames:
+        metafunc.parametrize(("number", "stage"), SIGNALS if full() else SIGNALS[:2])
 
 
 def full() -> bool:
@@ -125,13 +133,12 @@ def accounts(world: World) -> list[str]:
     return [*read, (world.plugin / "token").read_text()]
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-@pytest.mark.parametrize("stage", ["database", "rollout"])
 def test_a_signal_ends_within_10_s_and_says_what_landed(
     world: World, number: signal.Signals, stage: str
 ) -> None:
     service = world.services[-1]
     world.add(service, automated=False)
+    before = set(world.temporary.iterdir())
     process = world.start("deploy", "--service", service)
     assert process.stderr
     for line in process.stderr:
@@ -144,11 +151,12 @@ def test_a_signal_ends_within_10_s_and_says_what_landed(
     assert process.returncode == 128 + number
     last = err.strip().splitlines()[-1]
     assert last.startswith(f"Error: deploy: ended by {number.name}")
-    assert f"secrets (Secret {service}-secrets in namespace {service}: created" in last
+    assert "Landed: secrets (" in last
+    assert f"Secret {service}-secrets in namespace {service}: " in last
     assert ("gitops (tag " in last) == (stage == "rollout")
     assert ("under way, and may have landed: database" in last) == (stage == "database")
     assert last.endswith("Next: slipway-host deploy: what has landed is recognised")
-    assert not list(world.temporary.glob("slipway-*-unfinished"))
+    assert set(world.temporary.iterdir()) == before
     assert world.host("deploy", "--service", service).code == 0
     world.remove(service)
     gone(world, service)
