@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 LAB := PYTHONPATH=ci $(BIN)/python -m slipway_lab
 
-.PHONY: demo test unit lint lock schema lab-up lab-down lab-reset lab-status clean
+.PHONY: chaos demo test unit lint lock schema lab-up lab-down lab-reset lab-status clean
 
 $(BIN)/.made: pyproject.toml
 	$(PYTHON) -m venv .venv
@@ -22,8 +22,12 @@ demo: $(BIN)/.made
 unit: $(BIN)/.made
 	$(BIN)/python -m pytest tests/unit
 
+# Of the chaos harness, `make test` takes small sizes and `make chaos` the full ones (some 40 minutes).
 test: lint unit lab-up
-	$(BIN)/python -m pytest tests/integration tests/e2e
+	$(BIN)/python -m pytest tests/integration tests/e2e tests/chaos
+
+chaos: lab-up
+	SLIPWAY_CHAOS=full $(BIN)/python -m pytest tests/chaos
 
 # What a `dagger call` installs: everything but dagger-io, which the engine's own runtime brings.
 lock: $(BIN)/.made

@@ -21,7 +21,7 @@ def anyio_backend() -> str:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         folder = item.path.relative_to(ROOT).parts[0]
-        if folder in {"integration", "e2e"}:
+        if folder in {"integration", "e2e", "chaos"}:
             item.add_marker(getattr(pytest.mark, folder))
 
 

@@ -7,12 +7,10 @@ import dagger
 from dagger import dag
 
 from slipway_host.errors import SettingsError
+from slipway_host.secret_text import secret_of
 
 if TYPE_CHECKING:
     from pydantic import SecretStr
-
-SHORTEST = 4
-"""Characters; masking something shorter would blank innocent words all over the log (fault 12)."""
 
 
 def how_to_give(name: str, *, source: str = "…") -> str:
@@ -51,8 +49,6 @@ async def reveal_optional(
 
     An empty one counts as not given, unless it is `required` not to be.
     """
-    from pydantic import SecretStr
-
     if secret is None:
         return None
     try:
@@ -61,18 +57,11 @@ async def reveal_optional(
         if "secret env var not found" in str(error):
             return None
         raise SettingsError(f"{name}: its source cannot be read") from error
-    if multiline:
-        text = text.strip()
-    if not text:
+    found = secret_of(name, text, multiline=multiline)
+    if found is None and required:
         # A CI passes a secret that does not exist as an empty one.
-        if required:
-            raise SettingsError(f"{name} is given and empty")
-        return None
-    if text != text.strip():
-        raise SettingsError(f"{name} starts or ends with white space; a line end is part of the file?")
-    if len(text) < SHORTEST:
-        raise SettingsError(f"{name} has fewer than {SHORTEST} characters: that is no secret")
-    return SecretStr(text)
+        raise SettingsError(f"{name} is given and empty")
+    return found
 
 
 async def build_secrets(given: list[dagger.Secret] | None, wanted: Mapping[str, str]) -> list[dagger.Secret]:

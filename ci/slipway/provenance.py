@@ -9,7 +9,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from slipway.images import Recipe
+    from slipway_host.recipe import Recipe
 
 BUILD_TYPE = "urn:slipway:build:dockerfile:v1"
 BUILDER = "urn:slipway:builder:dagger"

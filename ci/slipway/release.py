@@ -5,15 +5,13 @@ from functools import partial
 from typing import Any
 
 from slipway import trust
-from slipway.chain import COMMAND, Accounts, Chain
+from slipway.chain import COMMAND, Chain
 from slipway.checkout import Checkout
 from slipway.inputs import Stage, say
 from slipway.work import Work, cluster, open_works
 from slipway_host import receipt
-from slipway_host.errors import DeliveryError, TerminalError
-from slipway_host.results import StageResult
+from slipway_host.passage import Accounts, commit_images, hold_back, release_document
 from slipway_host.run import new_run_id
-from slipway_host.selection import blocked
 from slipway_host.together import together
 
 
@@ -45,22 +43,14 @@ class Release:
         names = ", ".join(work.name for work in works) or "no service"
         say(f"commit {checkout.commit[:8]} to {self._inputs.environment}: {names}")
         chains = await self._deploy(checkout, works) if works else []
-        document = receipt.receipt(
-            [chain.document() for chain in chains],
+        document = release_document(
+            chains,
             seconds=time.monotonic() - self._began,
             run=self._run_id,
             environment=self._inputs.environment,
             commit=checkout.commit,
             tag=checkout.tag,
             source=checkout.url,
-            gitopsCommit=next(
-                (
-                    str(c.run.results["gitops"].outputs["commit"])
-                    for c in chains
-                    if "gitops" in c.run.results and "commit" in c.run.results["gitops"].outputs
-                ),
-                "",
-            ),
         )
         errors = {chain.work.name: chain.run.error for chain in chains if chain.run.error}
         if errors:
@@ -76,11 +66,18 @@ class Release:
             registry=await first.registry(),
             git=await first.git(),
             postgres=await first.postgres(),
-            signs=means.signs,
-            verifies=means.signs or first.environment.require_signature,
         )
         async with cluster(self._inputs) as kube:
-            chains = [Chain(work, work.delivery(kube, self._run_id), accounts) for work in works]
+            chains = [
+                Chain(
+                    work,
+                    work.delivery(kube, self._run_id),
+                    accounts,
+                    signs=means.signs,
+                    verifies=means.signs or first.environment.require_signature,
+                )
+                for work in works
+            ]
             ancestors: list[frozenset[str]] = []
 
             async def read_ancestors() -> None:
@@ -88,60 +85,9 @@ class Release:
 
             prepared = (partial(chain.guarded, chain.prepare) for chain in chains)
             await together(read_ancestors, *prepared)
-            self._block(checkout, chains)
+            hold_back(checkout.config, chains)
             await together(*(partial(chain.guarded, chain.migrate) for chain in chains))
-            self._block(checkout, chains)
-            await self._commit(checkout, [c for c in chains if c.run.error is None], ancestors[0])
+            hold_back(checkout.config, chains)
+            await commit_images(chains, source_url=checkout.url, ancestors=ancestors[0])
             await together(*(partial(chain.guarded, chain.arrive) for chain in chains))
         return chains
-
-    @staticmethod
-    def _block(checkout: Checkout, chains: list[Chain]) -> None:
-        """Hold back what depends on a service that failed."""
-        failed = {chain.work.name for chain in chains if chain.run.error}
-        for chain in chains:
-            other = blocked(checkout.config, chain.work.name, failed)
-            if other and chain.run.error is None:
-                chain.run.error = TerminalError(
-                    f"held back: it depends on {other}, which failed",
-                    stage="gitops",
-                    landed=chain.run.landed,
-                    next_command=COMMAND,
-                )
-
-    async def _commit(self, checkout: Checkout, chains: list[Chain], ancestors: frozenset[str]) -> None:
-        """Commit all images at once; where one of them is refused, each by itself."""
-        from slipway_host.delivery import commit
-
-        if not chains:
-            return
-        changes = {
-            chain: chain.delivery.change(digest=chain.digest, source_url=checkout.url, ancestors=ancestors)
-            for chain in chains
-        }
-
-        async def write(some: list[Chain]) -> None:
-            began = time.monotonic()
-            outcomes: dict[str, StageResult] = {}
-            failure: DeliveryError | None = None
-            try:
-                outcomes = await commit(
-                    some[0].accounts.git,
-                    [changes[chain] for chain in some],
-                    run_id=self._run_id,
-                    report=say,
-                )
-            except TerminalError as error:
-                if len(some) > 1:
-                    for chain in some:
-                        await write([chain])
-                    return
-                failure = error
-            except DeliveryError as error:
-                failure = error
-            for chain in some:
-                outcome = failure or outcomes[chain.work.target.app]
-                chain.run.record("gitops", outcome, time.monotonic() - began)
-                chain.run.error = chain.run.error or failure
-
-        await write(chains)

@@ -7,17 +7,18 @@ from typing import TYPE_CHECKING
 
 import dagger
 
-from slipway import images
 from slipway.checkout import Checkout, open_checkout
 from slipway.credentials import app_secrets, how_to_give, reveal, reveal_optional
 from slipway.inputs import Stage, say
 from slipway.scanner import Trivy
 from slipway_host.errors import NotFoundError, SettingsError
+from slipway_host.recipe import find_pushed, recipe
 
 if TYPE_CHECKING:
     from slipway_host.config import Environment, Service
     from slipway_host.delivery import Delivery
     from slipway_host.kube import KubeClient
+    from slipway_host.recipe import Recipe
     from slipway_host.remote_image import RemoteImage
     from slipway_host.settings import GitSettings, PostgresSettings, RegistrySettings, Target
 
@@ -45,10 +46,14 @@ class Work:
     scanner: Trivy
 
     @property
-    def recipe(self) -> images.Recipe:
+    def recipe(self) -> "Recipe":
         """How the image is built."""
-        return images.recipe(
-            self.service, self.environment, checkout=self.checkout, name=self.target.environment
+        return recipe(
+            self.service,
+            self.environment,
+            commit=self.checkout.commit,
+            tag=self.checkout.tag,
+            name=self.target.environment,
         )
 
     @property
@@ -105,12 +110,8 @@ class Work:
 
         settings = await self.registry()
         async with RegistryClient(settings) as client:
-            return await images.find_pushed(
-                client,
-                self.target.repository,
-                checkout=self.checkout,
-                how=self.recipe,
-                host=settings.host,
+            return await find_pushed(
+                client, self.target, self.recipe, tag=self.checkout.tag, host=settings.host
             )
 
     async def tagged(self, tag: str) -> "RemoteImage | None":
@@ -151,7 +152,8 @@ async def cluster(inputs: Stage) -> "AsyncIterator[KubeClient]":
     from slipway_host.kube import KubeClient
 
     kubeconfig = await reveal(inputs.kube_config, "KUBE_CONFIG", multiline=True)
-    async with await KubeClient.connect(kubeconfig) as kube:
+    # A container has none of the programs that a kubeconfig may name, and runs none of them.
+    async with await KubeClient.connect(kubeconfig, programs=False) as kube:
         yield kube
 
 

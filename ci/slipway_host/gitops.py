@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+from weakref import WeakValueDictionary
 
 import anyio
 from tenacity import (
@@ -33,6 +34,7 @@ __all__ = ["GitOpsResult", "check_proposals", "commit_images", "contains"]
 TRIES = 60
 """The deadline is what ends a lost race: a busy rival may win more than a dozen in a row."""
 _BACKOFF = wait_random_exponential(multiplier=0.1, max=5)
+_TURNS: WeakValueDictionary[tuple[str, str], anyio.Lock] = WeakValueDictionary()
 
 
 async def commit_images(
@@ -73,7 +75,7 @@ async def commit_images(
         report(f"reading {settings.branch} of {copy.address}")
         if wanted is None:
             writer = BranchWriter(settings, copy, changes, run_id)
-            return await _repeated(writer.write, settings.branch, report, deadline_s)
+            return await _repeated(writer.write, settings.branch, report, deadline_s, turn=_turn(settings))
         async with pull_requests.PullRequestClient(wanted, _token(settings)) as client:
             proposer = Proposer(settings, wanted, copy, client, changes, run_id)
             done = await _repeated(proposer.write, settings.branch, report, deadline_s)
@@ -100,22 +102,36 @@ def _token(settings: GitSettings) -> SecretStr:
     return settings.token
 
 
+def _turn(settings: GitSettings) -> anyio.Lock:
+    """Return the lock of a branch: writers of one process queue instead of rejecting each other's pushes.
+
+    Many at once would all read and commit so slowly that none of them is ever first.
+    """
+    return _TURNS.setdefault((settings.url, settings.branch), anyio.Lock())
+
+
 async def _repeated(
-    write: Callable[[int], Awaitable[GitOpsResult]], branch: str, report: Report, deadline_s: float
+    write: Callable[[int], Awaitable[GitOpsResult]],
+    branch: str,
+    report: Report,
+    deadline_s: float,
+    *,
+    turn: anyio.Lock | None = None,
 ) -> GitOpsResult:
     tries = _Tries(report, branch)
     try:
         with anyio.fail_after(deadline_s):
-            async for attempt in AsyncRetrying(
-                retry=retry_if_exception_type(TransientError),
-                wait=_BACKOFF,
-                stop=stop_after_attempt(TRIES),
-                sleep=anyio.sleep,
-                before_sleep=tries.failed,
-                reraise=True,
-            ):
-                with attempt:
-                    return await write(attempt.retry_state.attempt_number)
+            async with turn or anyio.Lock():
+                async for attempt in AsyncRetrying(
+                    retry=retry_if_exception_type(TransientError),
+                    wait=_BACKOFF,
+                    stop=stop_after_attempt(TRIES),
+                    sleep=anyio.sleep,
+                    before_sleep=tries.failed,
+                    reraise=True,
+                ):
+                    with attempt:
+                        return await write(attempt.retry_state.attempt_number)
     except TimeoutError as error:
         raise DeadlineError(
             f"no commit on {branch} within {deadline_s:.0f} s{tries.reason}",

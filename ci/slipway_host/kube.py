@@ -50,15 +50,15 @@ class KubeClient:
         self._waiters = anyio.CapacityLimiter(math.inf)
 
     @classmethod
-    async def connect(cls, kubeconfig: SecretStr) -> KubeClient:
+    async def connect(cls, kubeconfig: SecretStr, *, programs: bool = True) -> KubeClient:
         """Return a client for the current context of a kubeconfig, given as YAML or base64 of it.
 
-        Nothing is sent yet, but an exec plugin runs.
+        Nothing is sent yet, but an exec plugin runs; where `programs` is False, it is refused.
 
         Raises:
-            SettingsError: the file cannot be used, or its exec plugin is not installed.
+            SettingsError: the file cannot be used, or its exec plugin is refused or not installed.
         """
-        return cls(await Session.open(kubeconfig))
+        return cls(await Session.open(kubeconfig, programs=programs))
 
     async def __aenter__(self) -> Self:
         return self

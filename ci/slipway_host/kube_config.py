@@ -5,17 +5,24 @@ from __future__ import annotations
 import base64
 import binascii
 import copy
+import os
 import shutil
+import threading
+import weakref
 from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from slipway_host.errors import SettingsError, quote
 
 if TYPE_CHECKING:
-    from kubernetes.client import ApiClient
+    from kubernetes.client import ApiClient, Configuration
     from pydantic import SecretStr
 
     from slipway_host.kube_http import Json
+
+_LOADING = threading.Lock()
+"""The loader keeps its files in a table of its own, one for all threads."""
 
 
 def read_kubeconfig(kubeconfig: SecretStr) -> Json:
@@ -49,6 +56,22 @@ def account(document: Json) -> Json:
     return {}
 
 
+def refuse_programs(document: Json) -> None:
+    """Raise where the current context's account is an exec plugin's.
+
+    Raises:
+        SettingsError: it is; the message names the command that runs where the program is.
+    """
+    plugin = account(document).get("exec")
+    if plugin:
+        raise SettingsError(
+            f"the kubeconfig's account is a program's, {str(plugin.get('command'))[:80]!r}, and a container "
+            "of the pipeline does not have it: give a kubeconfig with a token or a certificate, or run the "
+            "steps after the push on a machine that has the program",
+            next_command="dagger call push, then slipway-host deploy",
+        )
+
+
 def load(document: Json) -> ApiClient:
     """Return a client for the file's current context; runs its exec plugin where it has one."""
     from kubernetes.client import ApiClient, Configuration
@@ -63,10 +86,13 @@ def load(document: Json) -> ApiClient:
     configuration = Configuration()
     # urllib3 would repeat requests behind our back.
     configuration.retries = False
+    held: list[int] = []
     try:
-        load_kube_config_from_dict(  # type: ignore[no-untyped-call]
-            copy.deepcopy(document), client_configuration=configuration, persist_config=False
-        )
+        with _LOADING:
+            load_kube_config_from_dict(  # type: ignore[no-untyped-call]
+                copy.deepcopy(document), client_configuration=configuration, persist_config=False
+            )
+            held += _off_disk(configuration)
     except ConfigException as error:
         raise SettingsError(f"the kubeconfig is incomplete: {quote(str(error))}") from error
     except (binascii.Error, OSError, TypeError, ValueError, AttributeError) as error:
@@ -80,6 +106,34 @@ def load(document: Json) -> ApiClient:
             next_command="kubectl auth whoami",
         )
     try:
-        return ApiClient(configuration)
+        api = ApiClient(configuration)
     except (OSError, ValueError) as error:
         raise SettingsError(f"the kubeconfig's certificates cannot be read: {type(error).__name__}") from None
+    for descriptor in held:
+        weakref.finalize(api, os.close, descriptor)
+    return api
+
+
+def _off_disk(configuration: Configuration) -> list[int]:
+    """Move keys and certificates that the loader wrote to files into memory, and return what holds them.
+
+    The loader removes its files when the interpreter ends: a killed process would leave the private
+    key of a cluster's account in the folder for temporary files.
+    """
+    from kubernetes.config import kube_config as loader
+
+    # Before each request the hook would put the files' paths back; a 401 renews the account here.
+    configuration.refresh_api_key_hook = None
+    written = set(loader._temp_files.values())
+    held = []
+    if hasattr(os, "memfd_create"):
+        for name in ("ssl_ca_cert", "cert_file", "key_file"):
+            path = getattr(configuration, name)
+            if path in written:
+                held.append(os.memfd_create("slipway"))
+                with open(held[-1], "wb", closefd=False) as memory:
+                    memory.write(Path(path).read_bytes())
+                setattr(configuration, name, f"/proc/self/fd/{held[-1]}")
+        # Forgets the paths, too: the next load would return one that is gone.
+        loader._cleanup_temp_files()  # type: ignore[no-untyped-call]
+    return held

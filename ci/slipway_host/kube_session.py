@@ -49,13 +49,15 @@ class Session:
         self._document = document
 
     @classmethod
-    async def open(cls, kubeconfig: SecretStr) -> Session:
+    async def open(cls, kubeconfig: SecretStr, *, programs: bool) -> Session:
         """Return a session for the current context of a kubeconfig; runs its exec plugin.
 
         Raises:
-            SettingsError: the file cannot be used, or its exec plugin is not installed.
+            SettingsError: the file cannot be used, or its exec plugin is refused or not installed.
         """
         document = await anyio.to_thread.run_sync(kube_config.read_kubeconfig, kubeconfig)
+        if not programs:
+            kube_config.refuse_programs(document)
         return cls(document, await cls._loaded(document))
 
     @staticmethod

@@ -91,10 +91,12 @@ class Run:
     next_command: str
     timed: list[Timed] = field(default_factory=list)
     error: DeliveryError | None = None
+    begun: list[str] = field(default_factory=list)
 
     async def stage(self, name: str, call: Callable[[], Awaitable[StageResult]]) -> StageResult:
         """Run one stage; an expected failure leaves with stage, what landed and the next command."""
         began = time.monotonic()
+        self.begin(name)
         self.report(f"{self.service} {name}: started")
         try:
             result = await call()
@@ -103,6 +105,16 @@ class Run:
             raise
         self.record(name, result, time.monotonic() - began)
         return result
+
+    def begin(self, name: str) -> None:
+        """Note that a stage is under way."""
+        self.begun.append(name)
+
+    @property
+    def under_way(self) -> tuple[str, ...]:
+        """Stages with effects that have begun and not ended: of these, anything may have landed."""
+        ended = {timed.stage for timed in self.timed}
+        return tuple(name for name in self.begun if name in EFFECTS and name not in ended)
 
     def record(self, name: str, outcome: StageResult | DeliveryError, seconds: float) -> None:
         """Note how a stage ended."""

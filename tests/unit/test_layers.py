@@ -29,6 +29,7 @@ LAYERS = {
         "remote_image",
         "results",
         "services",
+        "secret_text",
         "settings",
         "signing",
         "together",
@@ -41,6 +42,7 @@ LAYERS = {
         "kube",
         "kube_config",
         "kube_exec",
+        "kube_files",
         "kube_http",
         "kube_session",
         "kube_stream",
@@ -51,6 +53,7 @@ LAYERS = {
         "psql",
         "pull_requests",
         "registry",
+        "source",
     },
     "domain": {
         "application",
@@ -65,6 +68,7 @@ LAYERS = {
         "findings",
         "generated",
         "gitops",
+        "handover",
         "health",
         "identity_token",
         "image_change",
@@ -83,6 +87,7 @@ LAYERS = {
         "rotation",
         "receipt",
         "rights",
+        "recipe",
         "reference",
         "run",
         "schema",
@@ -98,8 +103,8 @@ LAYERS = {
         "waiting",
         "workload",
     },
-    "pipeline": {"delivery"},
-    "entry": {"cli"},
+    "pipeline": {"delivery", "passage"},
+    "entry": {"cli", "command", "environ", "intake", "job"},
 }
 LAYER = {module: layer for layer, modules in LAYERS.items() for module in modules}
 HEIGHT = {layer: height for height, layer in enumerate(LAYERS)}

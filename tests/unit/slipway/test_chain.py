@@ -8,10 +8,11 @@ from typing import Any, cast
 
 import pytest
 
-from slipway.chain import Accounts, Chain
+from slipway.chain import Chain
 from slipway_host.environments import Environment, Scan
 from slipway_host.errors import ConflictError, ScannerError
 from slipway_host.findings import read_report
+from slipway_host.progress import silent
 from slipway_host.results import StageResult, Status
 from slipway_host.vulnerability_db import VulnerabilityDB
 
@@ -49,7 +50,13 @@ def chain(policy: Scan, scanner: Scanner) -> Chain:
         environment=Environment(scan=policy),
         target=SimpleNamespace(environment="staging"),
     )
-    return Chain(cast("Any", work), cast("Any", None), cast("Accounts", None))
+    return Chain(
+        cast("Any", work),
+        cast("Any", SimpleNamespace(report=silent)),
+        cast("Any", None),
+        signs=False,
+        verifies=False,
+    )
 
 
 async def test_scanner_that_could_not_scan_is_inconclusive_or_stops_the_run() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from slipway import provenance
-from slipway.images import Recipe
+from slipway_host.recipe import Recipe
 
 COMMIT = "0e123456" * 5
 RECIPE = Recipe(context="api", dockerfile="Dockerfile", arguments={"REVISION": COMMIT, "API": "https://a"})

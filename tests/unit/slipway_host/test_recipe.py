@@ -1,6 +1,6 @@
 """What two images of one commit differ in."""
 
-from slipway.images import Recipe
+from slipway_host.recipe import Recipe
 
 
 def inputs(*platforms: str) -> str:

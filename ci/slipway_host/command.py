@@ -1,0 +1,114 @@
+"""The command line of `slipway-host`: its words, and its help."""
+
+from __future__ import annotations
+
+import argparse
+from importlib.metadata import version
+
+DESCRIPTION = """\
+Run Slipway's host-side step on this machine, without Dagger: with its kubeconfig (exec plugins, contexts),
+its SSH agent and its network. The images have been pushed before, by `dagger call push` or by a deploy.
+"""
+EPILOG = """\
+environment:
+  REGISTRY_USERNAME, REGISTRY_PASSWORD   account at the registry
+  GIT_USERNAME, GH_PAT                   account at the git server over https; over ssh: the agent
+  POSTGRES_PASSWORD                      administrator's; without it, the cluster's own Secret is read
+  JWT_SECRET                             for a new Secret; without it, a random one is made
+  KUBECONFIG                             files, as for kubectl; without it, ~/.kube/config
+  NO_COLOR                               no colours
+A secret may be in a file instead, which NAME_FILE names: GH_PAT_FILE=/run/secrets/gh-pat.
+
+exit codes:
+  0 done or nothing to do   1 did not work: one line says why, what landed and what to type next
+  2 wrong usage   3 a defect of Slipway   130 SIGINT, 143 SIGTERM: the line says what landed
+"""
+COMMANDS = {
+    "deploy": (
+        "deliver pushed images: Secrets, database, GitOps commit, sync, rollout, health, proof",
+        "slipway-host deploy\n  slipway-host deploy --receipt receipt.json --service api",
+    ),
+    "secrets": ("make namespaces, pull secrets and the services' Secrets", "slipway-host secrets"),
+    "database": ("make the services' databases and the roles that own them", "slipway-host database"),
+    "gitops": (
+        "commit the pushed images' tags to the GitOps repository",
+        "slipway-host gitops --image api=sha256:…",
+    ),
+    "sync": ("have Argo CD apply the newest commit of the branch, and wait", "slipway-host sync"),
+    "status": ("show what Argo CD and Kubernetes say, and what each pod runs", "slipway-host status"),
+    "config": ("show the effective configuration, with the origin of each value", "slipway-host config"),
+}
+WITH_IMAGES = ("deploy", "gitops")
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of the whole command line."""
+    form = argparse.RawDescriptionHelpFormatter
+    whole = argparse.ArgumentParser(
+        prog="slipway-host", description=DESCRIPTION, epilog=EPILOG, formatter_class=form, allow_abbrev=False
+    )
+    whole.add_argument("--version", action="version", version=f"slipway-host {version('slipway')}")
+    commands = whole.add_subparsers(dest="command", required=True, metavar="<command>", title="commands")
+    for name, (what, example) in COMMANDS.items():
+        one = commands.add_parser(
+            name,
+            help=what,
+            description=f"{what[0].upper()}{what[1:]}.",
+            epilog=f"example:\n  {example}",
+            formatter_class=form,
+            allow_abbrev=False,
+        )
+        _common(one)
+        if name != "config":
+            one.add_argument("--context", default="", metavar="NAME", help="context of the kubeconfig")
+        if name in WITH_IMAGES:
+            _images(one)
+        if name == "deploy":
+            one.add_argument(
+                "--receipt-only", action="store_true", help="print the JSON receipt and nothing else"
+            )
+    return whole
+
+
+def _common(one: argparse.ArgumentParser) -> None:
+    one.add_argument(
+        "--config",
+        default="slipway.yaml",
+        metavar="PATH",
+        help="configuration, in a clone of the services' repository (default: slipway.yaml)",
+    )
+    one.add_argument(
+        "--environment",
+        default="",
+        metavar="NAME",
+        help="dev, prod or one of the configuration's (default: the receipt's, else dev)",
+    )
+    one.add_argument(
+        "--service",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="a service; may be repeated (default: all)",
+    )
+
+
+def _images(one: argparse.ArgumentParser) -> None:
+    one.add_argument(
+        "--commit",
+        default="",
+        metavar="REVISION",
+        help="commit of the images (default: the receipt's, else HEAD)",
+    )
+    one.add_argument(
+        "--image",
+        action="append",
+        default=[],
+        metavar="SERVICE=DIGEST",
+        help="digest that the registry has to have for the commit; may be repeated (default: what it has)",
+    )
+    one.add_argument(
+        "--receipt",
+        default="",
+        metavar="FILE",
+        help="receipt of an earlier run, or what `dagger call push` printed; - is standard input",
+    )

@@ -1,0 +1,243 @@
+"""What one `slipway-host` command does: the stages of `Delivery`, in the order of `Passage`."""
+
+from __future__ import annotations
+
+import time
+from contextlib import asynccontextmanager
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from slipway_host import effective, git, kube_files, passage, receipt, selection, targets
+from slipway_host.delivery import Delivery
+from slipway_host.document import parse
+from slipway_host.errors import DeliveryError, SettingsError
+from slipway_host.intake import Intake, images_for
+from slipway_host.loader import load_config
+from slipway_host.passage import Accounts, Passage, Way
+from slipway_host.run import new_run_id
+from slipway_host.together import together
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+
+    from slipway_host.config import Config
+    from slipway_host.environ import Environ
+    from slipway_host.handover import Handover
+    from slipway_host.kube import KubeClient
+    from slipway_host.progress import Report
+    from slipway_host.remote_image import RemoteImage
+    from slipway_host.settings import GitSettings, Target
+
+W = TypeVar("W", bound=Way)
+
+
+class Job:
+    """One command, from its arguments to what it prints.
+
+    `ways` tell at any time what has landed.
+
+    Args:
+        options: of `command.parser()`.
+        environ: the accounts.
+        report: takes one line for people, live.
+    """
+
+    def __init__(self, options: argparse.Namespace, environ: Environ, report: Report) -> None:
+        self.ways: list[Way] = []
+        self.error: DeliveryError | None = None
+        self._options, self._environ, self._report = options, environ, report
+        self._path = Path(options.config)
+        self._intake = Intake(self._path, options)
+        self._command = f"slipway-host {options.command}"
+        self._run_id = new_run_id()
+        self._began = time.monotonic()
+
+    async def run(self) -> str:
+        """Do it, and return what to print.
+
+        `error` is what went wrong after something was done: that is printed as well.
+
+        Raises:
+            DeliveryError: it did not work, and there is nothing to print.
+        """
+        text = await self._intake.config_text()
+        config = load_config(text, path=str(self._path))
+        names = selection.select(config, self._options.service)
+        handover = await self._intake.handover(config)
+        environment = self._options.environment or handover.environment or "dev"
+        config.environment(environment)
+        match self._options.command:
+            case "config":
+                document = parse(text, path=str(self._path))
+                return effective.lines(effective.effective(document, environment, names))
+            case "deploy":
+                return await self._deploy(config, text, names, environment, handover)
+            case "gitops":
+                return await self._gitops(config, text, names, environment, handover)
+        commit = await self._intake.source.resolve("HEAD")
+        found = self._targets(config, names, environment, commit)
+        stage = {
+            "secrets": self._secrets,
+            "database": self._database,
+            "sync": self._sync,
+            "status": self._status,
+        }
+        return await stage[self._options.command](config, environment, found)
+
+    async def _deploy(
+        self, config: Config, text: str, names: list[str], environment: str, handover: Handover
+    ) -> str:
+        commit = await self._intake.commit(text, handover)
+        found = self._targets(config, names, environment, commit)
+        accounts = self._accounts(config, environment)
+        images = await images_for(config, found, accounts.registry, handover)
+        url, ancestors = await self._intake.source.url(), await self._intake.source.ancestors(commit)
+        self._report(f"commit {commit[:8]} to {environment}: {', '.join(names)}")
+        async with self._cluster() as kube:
+            ways = self._passages(kube, found, accounts, images)
+
+            async def prepare(one: Passage) -> None:
+                await one.check()
+                await one.furnish()
+
+            await self._each(ways, prepare)
+            passage.hold_back(config, ways)
+            await self._each(ways, Passage.migrate)
+            passage.hold_back(config, ways)
+            await passage.commit_images(ways, source_url=url, ancestors=ancestors)
+            await self._each(ways, Passage.arrive)
+        document = passage.release_document(
+            ways,
+            seconds=time.monotonic() - self._began,
+            run=self._run_id,
+            environment=environment,
+            commit=commit,
+            tag=found[0].tag,
+            source=url,
+        )
+        self._gather()
+        if self._options.receipt_only:
+            return receipt.to_json(document)
+        return f"{receipt.summary(document)}\n\n{receipt.to_json(document)}"
+
+    async def _gitops(
+        self, config: Config, text: str, names: list[str], environment: str, handover: Handover
+    ) -> str:
+        commit = await self._intake.commit(text, handover)
+        found = self._targets(config, names, environment, commit)
+        accounts = self._accounts(config, environment)
+        images = await images_for(config, found, accounts.registry, handover)
+        url, ancestors = await self._intake.source.url(), await self._intake.source.ancestors(commit)
+        async with self._cluster() as kube:
+            ways = self._passages(kube, found, accounts, images)
+            await passage.commit_images(ways, source_url=url, ancestors=ancestors)
+        return self._said()
+
+    async def _secrets(self, config: Config, environment: str, found: list[Target]) -> str:
+        async def one(way: Passage) -> None:
+            await way.provide_secrets()
+
+        async with self._cluster() as kube:
+            await self._each(self._passages(kube, found, self._accounts(config, environment), {}), one)
+        return self._said()
+
+    async def _database(self, config: Config, environment: str, found: list[Target]) -> str:
+        async with self._cluster() as kube:
+            ways = self._passages(kube, found, self._accounts(config, environment), {})
+            await self._each(ways, Passage.furnish)
+        return self._said()
+
+    async def _sync(self, config: Config, environment: str, found: list[Target]) -> str:
+        settings = self._git(config, environment)
+        async with git.clone(settings, content=False) as copy:
+            commit = await copy.fetch()
+        async with self._cluster() as kube:
+            self.ways += [
+                Way(target.service, self._delivery(kube, target), command=self._command) for target in found
+            ]
+
+            async def one(way: Way) -> None:
+                await way.run.stage("sync", partial(way.delivery.sync, settings, commit))
+
+            await self._each(self.ways, one)
+        return self._said()
+
+    async def _status(self, _config: Config, _environment: str, found: list[Target]) -> str:
+        async with self._cluster() as kube:
+            said = await together(*(self._delivery(kube, target).status for target in found))
+        return "\n".join(f"{t.service}: {text}" for t, text in zip(found, said, strict=True))
+
+    @staticmethod
+    async def _each(ways: Sequence[W], call: Callable[[W], Awaitable[None]]) -> None:
+        await together(*(partial(way.guarded, partial(call, way)) for way in ways))
+
+    def _passages(
+        self, kube: KubeClient, found: list[Target], accounts: Accounts, images: dict[str, RemoteImage]
+    ) -> list[Passage]:
+        ways = [
+            Passage(
+                target.service,
+                self._delivery(kube, target),
+                accounts,
+                command=self._command,
+                image=images.get(target.service),
+            )
+            for target in found
+        ]
+        self.ways += ways
+        return ways
+
+    def _delivery(self, kube: KubeClient, target: Target) -> Delivery:
+        return Delivery(target=target, kube=kube, run_id=self._run_id, report=self._report)
+
+    def _gather(self) -> None:
+        errors = {way.name: way.run.error for way in self.ways if way.run.error}
+        if errors:
+            self.error = receipt.combined(errors, total=len(self.ways))
+
+    def _said(self) -> str:
+        """Return a line for each stage that has ended, by service."""
+        self._gather()
+        ended = [(way, timed) for way in self.ways for timed in way.run.timed]
+        return "\n".join(f"{way.name}: {timed.status}: {timed.summary}" for way, timed in ended)
+
+    @asynccontextmanager
+    async def _cluster(self) -> AsyncIterator[KubeClient]:
+        from pydantic import SecretStr
+
+        from slipway_host.kube import KubeClient
+
+        paths = kube_files.paths_of(self._environ.text("KUBECONFIG"))
+        document = kube_files.merged(paths, context=self._options.context)
+        async with await KubeClient.connect(SecretStr(kube_files.text_of(document))) as kube:
+            yield kube
+
+    def _targets(self, config: Config, names: list[str], environment: str, commit: str) -> list[Target]:
+        jwt = self._environ.secret("JWT_SECRET")
+        return [
+            targets.target_of(config, name, environment=environment, commit=commit, jwt_secret=jwt)
+            for name in names
+        ]
+
+    def _git(self, config: Config, environment: str) -> GitSettings:
+        over_https = config.gitops.repository.startswith("https://")
+        token = self._environ.required("GH_PAT") if over_https else None
+        username = self._environ.text("GIT_USERNAME", "slipway")
+        return targets.git_settings(config, environment=environment, username=username, token=token)
+
+    def _accounts(self, config: Config, environment: str) -> Accounts:
+        password = self._environ.required("REGISTRY_PASSWORD")
+        username = self._environ.text("REGISTRY_USERNAME")
+        if not username:
+            raise SettingsError("REGISTRY_USERNAME is not given", next_command="export REGISTRY_USERNAME")
+        return Accounts(
+            registry=targets.registry_settings(
+                config, environment=environment, username=username, password=password
+            ),
+            git=self._git(config, environment),
+            postgres=targets.postgres_settings(
+                config, admin_password=self._environ.secret("POSTGRES_PASSWORD")
+            ),
+        )

@@ -1,0 +1,79 @@
+"""The services' repository on this machine: which commit, and what came before it."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from subprocess import CalledProcessError
+from typing import TYPE_CHECKING
+
+import anyio
+
+from slipway_host.errors import SettingsError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+CREDENTIALS = re.compile(r"(?<=://)[^/@]*@")
+HISTORY = 1000
+"""Commits that tell a newer deploy from an older one."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """A folder of a Git repository; only its history is read, never a work tree's files."""
+
+    folder: Path
+
+    async def resolve(self, revision: str) -> str:
+        """Return the full hash of a revision.
+
+        Raises:
+            SettingsError: this is no repository, or it does not have that commit.
+        """
+        try:
+            return await self._git(
+                "rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}"
+            )
+        except CalledProcessError:
+            raise SettingsError(
+                f"the repository of {self.folder} has no commit {revision[:80]!r}",
+                next_command="git fetch, in a clone of the services' repository",
+            ) from None
+
+    async def ancestors(self, commit: str) -> frozenset[str]:
+        """Return the full hashes of the newest `HISTORY` ancestors of a commit."""
+        said = await self._git("rev-list", f"--max-count={HISTORY}", commit, "--")
+        return frozenset(said.split()) - {commit}
+
+    async def file_at(self, commit: str, name: str) -> bytes | None:
+        """Return the bytes of a file of the folder as of a commit, None where it has none."""
+        try:
+            done = await self._run("cat-file", "blob", f"{commit}:./{name}")
+        except CalledProcessError:
+            return None
+        return done
+
+    async def url(self) -> str:
+        """Return the address of the remote `origin` without credentials, or ""."""
+        try:
+            found = await self._git("config", "--get", "remote.origin.url")
+        except CalledProcessError:
+            return ""
+        return CREDENTIALS.sub("", found)
+
+    async def _git(self, *arguments: str) -> str:
+        return (await self._run(*arguments)).decode(errors="replace").strip()
+
+    async def _run(self, *arguments: str) -> bytes:
+        kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+        try:
+            done = await anyio.run_process(
+                ["git", *arguments],
+                cwd=self.folder,
+                env={**kept, "LC_ALL": "C", "GIT_TERMINAL_PROMPT": "0"},
+            )
+        except FileNotFoundError:
+            raise SettingsError("git is not installed: install the package git") from None
+        return done.stdout

@@ -1,0 +1,112 @@
+"""How much of the harness runs, and the world that it runs in."""
+
+import json
+import os
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from pydantic import SecretStr
+
+from chaos.world import World, administer
+from slipway_host.kube import KubeClient
+from slipway_host.settings import PostgresSettings
+from slipway_lab.kubernetes import kubeconfig_path, kubectl
+from slipway_lab.layout import Layout
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scale:
+    """Sizes; `make chaos` takes the full ones, `make test` the quick ones."""
+
+    services: int
+    writers: int
+    writing_s: float
+    setups: int
+    reruns: int
+    racers: int
+    names: int
+    log_megabytes: int
+
+
+FULL = Scale(
+    services=30,
+    writers=50,
+    writing_s=300,
+    setups=32,
+    reruns=1000,
+    racers=50,
+    names=10_000,
+    log_megabytes=1024,
+)
+QUICK = Scale(services=6, writers=6, writing_s=8, setups=4, reruns=20, racers=5, names=500, log_megabytes=50)
+
+
+def chosen() -> Scale:
+    """Return the sizes that the environment asks for."""
+    return FULL if os.environ.get("SLIPWAY_CHAOS") == "full" else QUICK
+
+
+Note = Callable[[str, Mapping[str, Any]], None]
+"""Keeps a test's figures for the end of the session."""
+FIGURES = pytest.StashKey[dict[str, Mapping[str, Any]]]()
+
+
+@pytest.fixture
+def note(pytestconfig: pytest.Config) -> Note:
+    return pytestconfig.stash.setdefault(FIGURES, {}).__setitem__
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    for name, figures in config.stash.get(FIGURES, {}).items():
+        terminalreporter.write_line(f"figures of {name}: {json.dumps(figures)}")
+
+
+@pytest.fixture(scope="session")
+def scale() -> Scale:
+    return chosen()
+
+
+@pytest.fixture(scope="session")
+def world(layout: Layout, scale: Scale, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    made = World(layout, tmp_path_factory.mktemp("world"), scale.services)
+    made.up()
+    yield made
+    made.down()
+
+
+@pytest.fixture
+async def kube(layout: Layout) -> AsyncIterator[KubeClient]:
+    text = kubeconfig_path(layout, "deployer").read_text()
+    async with await KubeClient.connect(SecretStr(text)) as client:
+        yield client
+
+
+@pytest.fixture
+def postgres() -> PostgresSettings:
+    return PostgresSettings(
+        namespace="infra",
+        selector="app.kubernetes.io/name=postgresql",
+        container="postgresql",
+        host="postgresql.infra.svc.cluster.local",
+        port=5432,
+        admin_user="postgres",
+        secret="postgresql",
+    )
+
+
+@pytest.fixture
+def databases(layout: Layout, run_id: str, scale: Scale) -> Iterator[list[str]]:
+    """Names for as many set-ups as the scale has: half of them are one and the same."""
+    own = [f"{run_id}_{number}" for number in range(scale.setups - scale.setups // 2)]
+    yield [*own, *[f"{run_id}_all"] * (scale.setups // 2)]
+    drop = (f"DROP DATABASE IF EXISTS {n} WITH (FORCE);\nDROP ROLE IF EXISTS {n};\n" for n in own)
+    last = f"DROP DATABASE IF EXISTS {run_id}_all WITH (FORCE);\nDROP ROLE IF EXISTS {run_id}_all;\n"
+    administer(layout, "".join(drop) + last)
+
+
+@pytest.fixture
+def namespace(layout: Layout, run_id: str) -> Iterator[str]:
+    yield run_id
+    kubectl(layout, "delete", "namespace", run_id, "--ignore-not-found", "--wait=false")
