@@ -60,6 +60,8 @@ def registry_server(context: ssl.SSLContext) -> Iterator[Registry]:
     """Serve on a free port of 127.0.0.1 for the block's time."""
 
     class Handler(BaseHTTPRequestHandler):
+        timeout = 10
+
         def do_GET(self) -> None:
             url = urlsplit(self.path)
             asked = Asked(url.path, parse_qs(url.query), self.headers.get("Authorization"))
@@ -75,7 +77,8 @@ def registry_server(context: ssl.SSLContext) -> Iterator[Registry]:
             pass
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        server.socket = context.wrap_socket(server.socket, server_side=True)
+        # Not in the thread that accepts: a client that gives up in the middle would block it for ever.
+        server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
         found = Registry(f"127.0.0.1:{server.server_address[1]}")
         thread = Thread(target=server.serve_forever, args=(0.02,))
         thread.start()
