@@ -81,7 +81,7 @@ class Chain(Passage):
 
         await self.run.stage("build", build)
         if found:
-            self._there, self.digest, self.manifests = found, found.digest, found.manifests
+            self._there, self.digest = found, found.digest
             image = self._pulled(found)
         await self.run.stage("scan-image", partial(self._scan, "image", image))
         return None if found else image

@@ -4,7 +4,8 @@ import datetime as dt
 import os
 import re
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from subprocess import CalledProcessError
 from typing import TYPE_CHECKING
 
@@ -13,16 +14,14 @@ from dagger import dag
 
 from slipway_host.errors import SettingsError
 from slipway_host.settings import SHORT_HASH
-from slipway_host.together import together
+from slipway_host.source import CREDENTIALS, HISTORY
+from slipway_host.together import Once, together
 
 if TYPE_CHECKING:
     from slipway_host.config import Config
 
 REMOTE_URL = re.compile(r'\[remote "origin"\][^\[]*?\burl\s*=\s*(\S+)')
-CREDENTIALS = re.compile(r"(?<=://)[^/@]*@")
 LISTED = 5
-HISTORY = 1000
-"""Commits that tell a newer deploy from an older one."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +45,7 @@ class Checkout:
     url: str
     source: dagger.Directory
     repository: dagger.GitRepository
+    _folders: dict[str, Once[dagger.Directory]] = field(default_factory=dict)
 
     @property
     def tag(self) -> str:
@@ -58,8 +58,11 @@ class Checkout:
 
         The tree of a commit is known by the commit: whatever runs on a folder of it would run again
         for each commit, also for one that changes other folders only. What a call uploads is known by
-        its content, so the folder goes through this process once.
+        its content, so the folder goes through this process once, whoever asks for it.
         """
+        return await self._folders.setdefault(path, Once(partial(self._uploaded, path)))()
+
+    async def _uploaded(self, path: str) -> dagger.Directory:
         # Below the working directory: the engine takes nothing from elsewhere.
         name = f"folder-{uuid.uuid4().hex}"
         await self.tree.directory(path).export(name)

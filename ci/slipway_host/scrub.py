@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote as percent_encoded
 from urllib.parse import unquote
 
+from slipway_host.secret_text import SHORTEST
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-SHORTEST = 4
-"""Characters; taking something shorter out would blank innocent words (fault 12)."""
 _IN_ADDRESS = re.compile(r"://[^:@/\s]*:([^@/\s]+)@")
 _CREDENTIALS = (
     (re.compile(r"(://[^:@/\s]*:)[^@\s]+@"), r"\1***@"),
