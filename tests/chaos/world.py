@@ -228,7 +228,7 @@ class World:
         config: dict[str, Any] = {
             "registry": f"{REGISTRY}/mosuon",
             "gitops": {"repository": f"{GIT}/{self.gitops}.git"},
-            "scanner": {"database": "10.86.0.1:5001/aquasecurity/trivy-db:2"},
+            "scanner": {"databases": ["10.86.0.1:5001/aquasecurity/trivy-db:2"]},
             "services": {name: {**one, "namespace": name} for name in self.services},
         }
         (self.source / "slipway.yaml").write_text(json.dumps(config, indent=2) + "\n")

@@ -88,7 +88,7 @@ async def test_a_migration_runs_once_with_the_secret_and_its_log_is_told_without
 async def test_a_failed_migration_is_an_error_with_its_last_words_and_makes_way_for_another_try(
     kube: KubeClient, target: Target
 ) -> None:
-    broken = shell("echo 'relation users exists'; echo password=canary-9 >&2; exit 3")
+    broken = shell("(echo 'relation users exists'; echo password=canary-9) >&2; exit 3")
     uids = set()
     for _ in range(2):
         with pytest.raises(MigrationFailedError, match="ended with exit code 3") as caught:

@@ -77,6 +77,12 @@ async def act(repository: Repository, settings: GitSettings, action: str, *more:
     return result
 
 
+def written(request: dict[str, Any]) -> list[object]:
+    """Return what a caller can write of a pull request; the rest Gitea finds out on its own, and later."""
+    fields = [request[name] for name in ("number", "title", "body", "updated_at", "comments")]
+    return [*fields, request["head"]["sha"], request["base"]["sha"]]
+
+
 async def test_a_proposal_leaves_the_branch_alone_and_a_second_run_changes_nothing(
     repository: Repository,
 ) -> None:
@@ -96,7 +102,7 @@ async def test_a_proposal_leaves_the_branch_alone_and_a_second_run_changes_nothi
     for fact in ("`prod`", DIGEST, f"{SOURCE_COMMIT}: {'1234abcd' * 5}", path("api")):
         assert fact in made[0]["body"]
     # Not even the time of its last change: nothing was written.
-    assert repository.pulls() == made
+    assert [written(one) for one in repository.pulls()] == [written(one) for one in made]
 
 
 @pytest.mark.parametrize("style", ["merge", "squash", "rebase"])

@@ -141,7 +141,7 @@ class Dying:
 
     def __getattr__(self, name: str) -> object:
         found = getattr(self._inner, name)
-        if name not in {"patch", "run"}:
+        if name not in {"patch", "act"}:
             return found
 
         async def call(*args: object, **kwargs: object) -> object:
