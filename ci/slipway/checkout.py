@@ -5,7 +5,7 @@ import os
 import re
 import uuid
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cached_property, partial
 from subprocess import CalledProcessError
 from typing import TYPE_CHECKING
 
@@ -75,8 +75,12 @@ class Checkout:
         said = await _git(history, "rev-list", self.commit)
         return frozenset(said.split()) - {self.commit}
 
-    async def committed_at(self) -> dt.datetime:
-        """Return when the commit was made, in UTC: the one time that is the same in every build of it."""
+    @cached_property
+    def committed_at(self) -> Once[dt.datetime]:
+        """When the commit was made, in UTC: the one time that is the same in every build of it."""
+        return Once(self._committed_at)
+
+    async def _committed_at(self) -> dt.datetime:
         history = self.repository.head().tree(depth=1).directory(".git")
         said = await _git(history, "show", "--no-patch", "--format=%ct", self.commit)
         return dt.datetime.fromtimestamp(int(said), dt.UTC)
