@@ -24,7 +24,7 @@ unit: $(BIN)/.made
 
 # Of the chaos harness, `make test` takes small sizes and `make chaos` the full ones (some 40 minutes).
 test: lint unit lab-up
-	$(BIN)/python -m pytest tests/integration tests/e2e tests/chaos
+	$(BIN)/python -m pytest --durations=25 tests/integration tests/e2e tests/chaos
 
 chaos: lab-up
 	SLIPWAY_CHAOS=full $(BIN)/python -m pytest tests/chaos
