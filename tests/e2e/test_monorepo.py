@@ -145,4 +145,4 @@ def test_tag_with_other_build_arguments_is_refused(shop: App) -> None:
     done = shop.call("push", f"--service={shop.name}-ui", before=["--environment=prod"])
 
     assert done.code == 1
-    assert "exists with other build arguments; it is not overwritten" in done.error, done.error
+    assert "exists with other build arguments or platforms; it is not overwritten" in done.error, done.error
