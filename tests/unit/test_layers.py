@@ -97,6 +97,7 @@ LAYERS = {
         "secrets",
         "selection",
         "targets",
+        "troubles",
         "values",
         "vulnerability_db",
         "values_document",
