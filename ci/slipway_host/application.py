@@ -92,6 +92,30 @@ class Application:
         return _revisions(self.last.get("syncResult") or {})
 
     @property
+    def automated(self) -> bool:
+        """Whether Argo CD syncs by itself."""
+        policy = (self.body["spec"].get("syncPolicy") or {}).get("automated")
+        return policy is not None and policy.get("enabled", True) is not False
+
+    @property
+    def project(self) -> str:
+        """The AppProject that it belongs to."""
+        return str(self.body["spec"].get("project") or "default")
+
+    @property
+    def window(self) -> str:
+        """What Argo CD says of a sync window that holds the running operation back; empty where none does."""
+        message = quote(str(self.last.get("message", "")), limit=200)
+        return message if self.operation and self.phase == "Running" and "sync window" in message else ""
+
+    def errors(self) -> list[tuple[str, str]]:
+        """Return the conditions that are errors, by type and message (fault 82)."""
+        found = [
+            (str(i.get("type", "")), str(i.get("message", ""))) for i in self.status.get("conditions") or []
+        ]
+        return [(kind, message) for kind, message in found if kind.endswith("Error")]
+
+    @property
     def initiator(self) -> str:
         """Who started the operation that runs."""
         by = (self.operation or {}).get("initiatedBy", {})
@@ -119,6 +143,16 @@ class Application:
         phase = f", last operation {self.phase}" if self.phase else ""
         return f"{self.sync_status}{' at ' + at if at else ''}, {self.health}{phase}"
 
+    def unhealthy(self) -> str:
+        """Return the resources that keep the whole from being Healthy."""
+        found = [(one, one.get("health") or {}) for one in self.status.get("resources") or []]
+        told = [
+            f"{_resource(one)} is {health['status']}: {health.get('message', '')}".rstrip(": ")
+            for one, health in found
+            if health.get("status") not in {None, "Healthy", "Suspended"}
+        ]
+        return quote("; ".join(told[:5]))
+
     def complaints(self) -> str:
         """Return what Argo CD has to say against itself: operation, resources, conditions (82)."""
         result = (self.last.get("syncResult") or {}).get("resources") or []
@@ -127,9 +161,7 @@ class Application:
         ]
         found = [str(self.last.get("message", ""))] if self.phase != "Succeeded" else []
         found += [f"{_resource(item)}: {item.get('message', '')}" for item in failing[:3]]
-        for item in self.status.get("conditions") or []:
-            if str(item.get("type", "")).endswith("Error"):
-                found.append(f"{item['type']}: {item.get('message', '')}")
+        found += [f"{kind}: {message}" for kind, message in self.errors()]
         if self.sync_status == "OutOfSync":
             resources = self.status.get("resources") or []
             drift = [_resource(item) for item in resources if item.get("status") == "OutOfSync"]

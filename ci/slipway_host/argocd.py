@@ -74,12 +74,12 @@ def decide(
         # One that is only requested cannot be ended yet: the controller takes it up within seconds.
         if terminate and foreign and app.phase == "Running":
             return Decision(action="terminate", line=f"ending the sync of {app.initiator}, as asked")
-        if app.phase == "Running" and "sync window" in message:
+        if app.window:
             raise TerminalError(
-                f"a sync window of the project denies the sync: {message}; Argo CD keeps the "
+                f"a sync window of the project denies the sync: {app.window}; Argo CD keeps the "
                 "operation and runs it once the window allows",
                 next_command=f"kubectl -n {app.body['metadata']['namespace']} get appproject "
-                f"{app.body['spec'].get('project', 'default')} -o yaml",
+                f"{app.project} -o yaml",
             )
         if foreign:
             return Decision(action="wait", line=f"waiting for the sync of {app.initiator}")

@@ -64,16 +64,17 @@ def new_pods(workload: Workload, target: Target, digest: str) -> list[Json]:
 
 def troubles(workload: Workload, target: Target, digest: str) -> list[Trouble]:
     """Return everything that keeps the new revision from being complete."""
-    body = workload.body
-    if not pods.carries(body["spec"]["template"], target, digest):
+    if not pods.carries(workload.body["spec"]["template"], target, digest):
         return []
     found = [pods.trouble(pod) for pod in new_pods(workload, target, digest)]
+    return [item for item in [*found, *of_workload(workload, target, digest), gave_up(workload)] if item]
+
+
+def of_workload(workload: Workload, target: Target, digest: str) -> list[Trouble]:
+    """Return what keeps the workload from having its pods: nothing of the pods themselves (fault 87)."""
     replica_set = new_replica_set(workload, target, digest)
-    if replica_set:
-        found.append(_failed(replica_set, "ReplicaFailure", "True", "cannot create its pods"))
-    if body.get("status", {}).get("observedGeneration", 0) >= body["metadata"]["generation"]:
-        found.append(_failed(body, "Progressing", "False", "gave up"))
-    if body["spec"].get("paused"):
+    found = [_failed(replica_set, "ReplicaFailure", "True", "cannot create its pods")] if replica_set else []
+    if workload.body["spec"].get("paused"):
         what = f"{target.workload_kind.lower()}/{target.workload_name}"
         found.append(
             pods.Trouble(
@@ -85,6 +86,14 @@ def troubles(workload: Workload, target: Target, digest: str) -> list[Trouble]:
             )
         )
     return [item for item in found if item]
+
+
+def gave_up(workload: Workload) -> Trouble | None:
+    """Return the workload's own word that its rollout does not get on."""
+    body = workload.body
+    if body.get("status", {}).get("observedGeneration", 0) < body["metadata"]["generation"]:
+        return None
+    return _failed(body, "Progressing", "False", "gave up")
 
 
 def _failed(body: Json, kind: str, status: str, what: str) -> Trouble | None:
