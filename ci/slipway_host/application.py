@@ -11,6 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from slipway_host import waiting
+from slipway_host.comparison import reason
 from slipway_host.errors import NotFoundError, quote
 
 if TYPE_CHECKING:
@@ -87,6 +88,12 @@ class Application:
         return str(self.last.get("phase", ""))
 
     @property
+    def failing(self) -> str:
+        """What Argo CD says of a running operation that failed and is tried again; empty for any other."""
+        tries = self.last.get("retryCount", 0) if self.operation and self.phase == "Running" else 0
+        return quote(str(self.last.get("message", ""))) if tries else ""
+
+    @property
     def operated(self) -> tuple[str, ...]:
         """The revisions of the latest operation's result."""
         return _revisions(self.last.get("syncResult") or {})
@@ -110,9 +117,8 @@ class Application:
 
     def errors(self) -> list[tuple[str, str]]:
         """Return the conditions that are errors, by type and message (fault 82)."""
-        found = [
-            (str(i.get("type", "")), str(i.get("message", ""))) for i in self.status.get("conditions") or []
-        ]
+        given = self.status.get("conditions") or []
+        found = [(str(one.get("type", "")), reason(str(one.get("message", "")))) for one in given]
         return [(kind, message) for kind, message in found if kind.endswith("Error")]
 
     @property

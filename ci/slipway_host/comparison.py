@@ -64,6 +64,15 @@ def judge(message: str) -> Judgement:
     return Judgement(kind="other", cause="cannot compare the Application with the cluster")
 
 
+def reason(message: str) -> str:
+    """Return a program's own words out of a message that repeats the whole command before them."""
+    found = re.search(r"exit status \d+: (.+)", message, re.DOTALL)
+    head = (
+        message.partition("`")[0].rpartition("desc = ")[2].removesuffix("failed to get command args to log: ")
+    )
+    return f"{head.strip().rstrip(':')}: {found[1]}" if found else message
+
+
 _ADDRESS = re.compile(r"(?:[a-z+]+://)?(?:[^@/]*@)?([^:/]+)(?::\d+(?=/))?[:/]+(.*)")
 
 

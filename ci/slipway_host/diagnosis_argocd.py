@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import anyio
 
-from slipway_host import comparison, gitops
+from slipway_host import comparison, gitops, pods
 from slipway_host.application import FAILED, REFRESH, Holds, read_application, watched_application
 from slipway_host.diagnosis_case import BrokenLinkError
 from slipway_host.errors import AccessDeniedError, NotFoundError, quote
@@ -163,8 +163,11 @@ def _incomparable(case: Case, kind: str, message: str, source: Json) -> BrokenLi
 async def synced(case: Case) -> str:
     """Look whether the branch's state is applied, and why not."""
     app, target = case.app, case.target
+    await _namespace(case)
     if app.window:
         raise _window(case, app.window)
+    if app.failing:
+        raise _failed(case, "fails and is tried again", app.failing)
     if app.operation:
         since = app.last.get("startedAt")
         stuck = _age_s(since) > STUCK_S and app.phase == "Running"
@@ -193,14 +196,29 @@ async def synced(case: Case) -> str:
     return f"Synced at {at}"
 
 
+async def _namespace(case: Case) -> None:
+    name, policy = case.target.namespace, case.app.body["spec"].get("syncPolicy") or {}
+    found = await case.kube.find(f"/api/v1/namespaces/{name}")
+    if found is None and "CreateNamespace=true" not in (policy.get("syncOptions") or []):
+        raise BrokenLinkError(
+            f"namespace {name} does not exist, and the Application does not make it (CreateNamespace=true)",
+            fix=case.call("secrets"),
+        )
+    if found and found.get("status", {}).get("phase") == "Terminating":
+        kinds = ("NamespaceContentRemaining", "NamespaceFinalizersRemaining")
+        held = [pods.condition(found, kind) for kind in kinds]
+        said = "; ".join(str(one.get("message", "")) for one in held if one.get("status") == "True")
+        raise BrokenLinkError(
+            f"namespace {name} is being deleted (Terminating)",
+            fix=f"kubectl wait --for=delete namespace/{name} --timeout=5m",
+            evidence=quote(said),
+        )
+
+
 async def _out_of_sync(case: Case) -> BrokenLinkError:
     app, target = case.app, case.target
     if app.phase in FAILED:
-        return BrokenLinkError(
-            f"the last sync ended as {app.phase}: {_failed_resource(app)}",
-            fix=f"correct the manifest on branch {case.git.branch}, then {case.call('sync')}",
-            evidence=app.complaints(),
-        )
+        return _failed(case, f"ended as {app.phase}", quote(str(app.last.get("message", "")), limit=300))
     windows = await _windows(case)
     if windows:
         return _window(case, windows)
@@ -217,9 +235,12 @@ async def _out_of_sync(case: Case) -> BrokenLinkError:
     )
 
 
-def _failed_resource(app: Application) -> str:
-    said = quote(str(app.last.get("message", "")), limit=300)
-    return said or "Argo CD gives no reason"
+def _failed(case: Case, how: str, said: str) -> BrokenLinkError:
+    return BrokenLinkError(
+        f"the sync {how}: {said or 'Argo CD gives no reason'}",
+        fix=f"correct the manifest on branch {case.git.branch}, then {case.call('sync')}",
+        evidence=case.app.complaints(),
+    )
 
 
 def _window(case: Case, said: str) -> BrokenLinkError:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from slipway_host import gitops, health, pods, proof, rollout, troubles
 from slipway_host.application import Holds
 from slipway_host.diagnosis_case import BrokenLinkError
-from slipway_host.errors import DeliveryError, quote
+from slipway_host.errors import DeliveryError
 from slipway_host.progress import silent
 from slipway_host.remedies import remedy
 from slipway_host.workload import read_workload, workload_path
@@ -26,7 +26,6 @@ async def workload(case: Case) -> str:
     """Read the workload: it exists, asks for the image, and may have its pods."""
     target = case.target
     what = f"{target.workload_kind}/{target.workload_name}"
-    await _namespace(case)
     found = await read_workload(case.kube, target)
     if found is None:
         raise await _no_workload(case, what)
@@ -48,25 +47,6 @@ async def workload(case: Case) -> str:
             fix=f"kubectl -n {target.namespace} scale {what.lower()} --replicas=1",
         )
     return f"{what} asks for {target.repository}:{target.tag}, {found.count.wanted} pods"
-
-
-async def _namespace(case: Case) -> None:
-    name = case.target.namespace
-    found = await case.kube.find(f"/api/v1/namespaces/{name}")
-    if found is None:
-        raise BrokenLinkError(f"namespace {name} does not exist", fix=case.call("secrets"))
-    if found.get("status", {}).get("phase") == "Terminating":
-        raise BrokenLinkError(
-            f"namespace {name} is being deleted (Terminating)",
-            fix=f"kubectl wait --for=delete namespace/{name} --timeout=5m",
-            evidence=quote("; ".join(str(one.get("message", "")) for one in _held(found))),
-        )
-
-
-def _held(namespace: Json) -> list[Json]:
-    kinds = ("NamespaceContentRemaining", "NamespaceFinalizersRemaining")
-    found = [pods.condition(namespace, kind) for kind in kinds]
-    return [one for one in found if one.get("status") == "True"]
 
 
 async def _no_workload(case: Case, what: str) -> BrokenLinkError:

@@ -28,7 +28,11 @@ async def named(case: Case) -> str:
     """Read what the GitOps branch asks for: a tag, a digest, a repository."""
     target, path = case.target, case.target.values
     async with git.clone(case.git) as copy:
-        case.branch_head = await copy.fetch()
+        try:
+            case.branch_head = await copy.fetch()
+        except AccessDeniedError as error:
+            fix = f"check GIT_USERNAME and GH_PAT (or GIT_SSH_KEY), then {case.again}"
+            raise BrokenLinkError(error.cause, fix=error.next_command or fix) from error
         data = (await copy.read([path]))[path]
         where = f"{path} on {case.git.branch} of {copy.address}"
         beside = posixpath.join(posixpath.dirname(path), MANIFEST)

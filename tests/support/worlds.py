@@ -21,7 +21,7 @@ from slipway_host.diagnosis_case import Case
 from slipway_host.pull_secret import PULL_KEY, PULL_TYPE
 from slipway_host.secret_data import encoded
 from slipway_host.settings import GitSettings, RegistrySettings, SecretsSettings, Target
-from slipway_lab import command, credentials, gitserver
+from slipway_lab import credentials, gitserver
 from slipway_lab.kubernetes import apply, kubectl
 from slipway_lab.layout import GIT, REGISTRY
 from support.world_images import Images
@@ -36,6 +36,8 @@ Json = dict[str, Any]
 COMMIT = "1a2b3c4d" + "0" * 32
 TAG = COMMIT[:8]
 PORT = 4000
+SETTLED_S = 60
+"""A kubelet starts a dozen pods one after the other, and kills slowly."""
 SERVER = """
 import http.server, os
 class H(http.server.BaseHTTPRequestHandler):
@@ -117,7 +119,6 @@ class World:
     git: Callable[[GitSettings], GitSettings] = lambda settings: settings
     registry: Callable[[RegistrySettings], RegistrySettings] = lambda settings: settings
     namespaced: bool = True
-    after: Callable[[Worlds, str], object] | None = None
 
 
 class Worlds:
@@ -127,6 +128,7 @@ class Worlds:
         self.layout, self.worlds = layout, worlds
         self.id = f"dg{secrets.token_hex(3)}"
         self.repository = f"slipway/{self.id}"
+        self.private = f"mosuon/{self.id}"
         self.images = Images(layout, f"mosuon/{self.id}")
 
     @property
@@ -156,8 +158,11 @@ class Worlds:
             head = world.values or (
                 f'image:\n  repository: {REGISTRY}/{self.images.repository}\n  tag: "{world.tag}"\n'
             )
+            if world.application is None:
+                (folder / "app.yaml").write_text(json.dumps(self.application(self.name(name))))
             (folder / "values.yaml").write_text(f"{head}objects: {json.dumps(world.objects)}\n")
-        gitserver.publish(self.layout, self.repository, source, message="worlds")
+        for repository in (self.repository, self.private):
+            gitserver.publish(self.layout, repository, source, message="worlds")
         shutil.rmtree(source)
 
     def _objects(self, name: str, world: World) -> list[Json]:
@@ -182,11 +187,12 @@ class Worlds:
             found.append(copy.deepcopy(one))
             found[-1]["metadata"]["namespace"] = space
         if world.application:
-            found.append(self._application(space))
+            found.append(self.application(space))
             world.application(found[-1])
         return found
 
-    def _application(self, name: str) -> Json:
+    def application(self, name: str) -> Json:
+        """Return the manifest of an Application with nothing wrong about it."""
         return {
             "apiVersion": "argoproj.io/v1alpha1",
             "kind": "Application",
@@ -235,18 +241,24 @@ class Worlds:
             registry=world.registry(registry),
         )
 
-    async def settled(self, name: str, kube: KubeClient, *, deadline_s: float) -> Diagnosis:
-        """Diagnose a world until it says what is expected of it, or until the time is up."""
-        world = self.worlds[name]
-        until = anyio.current_time() + deadline_s
+    async def check(self, name: str, kube: KubeClient) -> Diagnosis:
+        """Diagnose a world until it is at rest, and compare what is said with what is expected."""
+        world, app = self.worlds[name], self.name(name)
+        until = anyio.current_time() + SETTLED_S
         while True:
             found = await diagnose(self.case(name, kube))
             said = found.document()
-            at_rest = said["broken"] == (world.link or None) and found.links[-1].status != "under way"
-            there = re.search(world.says, f"{said['cause']}; {said['evidence']}")
-            if (at_rest and there) or anyio.current_time() > until:
-                return found
+            words = f"{said['cause']}; {said['evidence']}"
+            there = said["broken"] == (world.link or None) and found.links[-1].status != "under way"
+            if (there and re.search(world.says, words)) or anyio.current_time() > until:
+                break
             await anyio.sleep(1)
+        text = found.text()
+        assert said["broken"] == (world.link or None), text
+        assert re.search(world.says, words), text
+        assert (said["fix"] or "").startswith(world.fix.format(app=app)), text
+        assert "canary" not in text
+        return found
 
     def down(self) -> None:
         """Remove all of it."""
@@ -254,15 +266,16 @@ class Worlds:
         gone = ("--ignore-not-found", "--wait=false")
         kubectl(self.layout, "-n", "argocd", "delete", "application", *spaces, *gone)
         kubectl(self.layout, "delete", "namespace", *spaces, *gone)
-        shutil.rmtree(gitserver.repository(self.layout, self.repository))
+        for repository in (self.repository, self.private):
+            shutil.rmtree(gitserver.repository(self.layout, repository))
         self.images.remove()
 
 
-def git(worlds: Worlds, *arguments: str) -> str:
-    """Run git in the worlds' bare repository."""
-    return command.run(["git", "-C", gitserver.repository(worlds.layout, worlds.repository), *arguments])
+def private(address: str) -> str:
+    """Return the address of the same repository where reading it needs an account."""
+    return address.replace("/slipway/", "/mosuon/")
 
 
-def other_branch(settings: GitSettings) -> GitSettings:
-    """Commit to a branch that the Application does not follow."""
-    return replace(settings, branch="main")
+def at_private(settings: GitSettings) -> GitSettings:
+    """Commit to the repository that needs an account."""
+    return replace(settings, url=private(settings.url))
