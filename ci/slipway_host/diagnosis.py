@@ -98,7 +98,6 @@ class Diagnosis:
         said = f": {self.evidence}" if self.evidence else ""
         return TerminalError(
             f"{link.name} {verb}: {self.error.cause.rstrip('.')}{said}",
-            landed=["nothing, since a diagnosis only reads"],
             next_command=self.error.next_command,
         )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 from functools import partial
 from typing import TYPE_CHECKING
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING
 from slipway_host import gitops, health, pods, proof, rollout, troubles
 from slipway_host.application import Holds
 from slipway_host.diagnosis_case import BrokenLinkError
-from slipway_host.errors import DeliveryError
+from slipway_host.errors import AccessDeniedError, DeliveryError
 from slipway_host.progress import silent
 from slipway_host.remedies import remedy
 from slipway_host.workload import read_workload, workload_path
@@ -51,14 +52,17 @@ async def workload(case: Case) -> str:
 
 async def _no_workload(case: Case, what: str) -> BrokenLinkError:
     target = case.target
-    others = [pods.name(one) for one in await case.kube.list(workload_path(target))]
-    there = f"there is {', '.join(others[:5])}" if others else "there is none"
+    others: list[str] = []
+    # To know the neighbours is a help, and no right that a deploy needs.
+    with contextlib.suppress(AccessDeniedError):
+        others = [pods.name(one) for one in await case.kube.list(workload_path(target))]
+    there = f": there is {', '.join(others[:5])}" if others else ""
     fix = case.call("sync")
     if len(others) == 1:
         fix = f"write services.{target.service}.workload.name: {others[0]} to slipway.yaml"
     return BrokenLinkError(
         f"{what} does not exist in namespace {target.namespace}, although Argo CD has applied the "
-        f"branch: {there}",
+        f"branch{there}",
         fix=fix,
     )
 

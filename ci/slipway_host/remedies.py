@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from slipway_host import pods
 from slipway_host.connection import URL
+from slipway_host.errors import AccessDeniedError
 from slipway_host.pull_secret import account
 
 if TYPE_CHECKING:
@@ -89,7 +90,10 @@ async def _refused(case: Case, pod: Json) -> tuple[str, str]:
         has = f"only {', '.join(names)}" if names else "no pull secret"
         fix = f"add {own} to imagePullSecrets in {target.values}, then {case.call('sync')}"
         return fix, f"the pod names {has}, and Slipway's is {own}"
-    secret = await case.kube.find(f"/api/v1/namespaces/{target.namespace}/secrets/{own}")
+    try:
+        secret = await case.kube.find(f"/api/v1/namespaces/{target.namespace}/secrets/{own}")
+    except AccessDeniedError as error:
+        return case.call("secrets"), f"the pull secret {own} cannot be read: {error.cause}"
     if secret is None:
         return case.call("secrets"), f"the pull secret {own} does not exist in namespace {target.namespace}"
     ours = (case.registry.username, case.registry.password.get_secret_value())
