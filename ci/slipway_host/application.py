@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 GROUP = "/apis/argoproj.io/v1alpha1"
 REFRESH = "argocd.argoproj.io/refresh"
+RETRIES = 2
+"""What failed that often fails for good: a webhook or a CRD that comes up has come up by then."""
 FAILED = frozenset({"Failed", "Error"})
 
 
@@ -91,7 +93,7 @@ class Application:
     def failing(self) -> str:
         """What Argo CD says of a running operation that failed and is tried again; empty for any other."""
         tries = self.last.get("retryCount", 0) if self.operation and self.phase == "Running" else 0
-        return quote(str(self.last.get("message", ""))) if tries else ""
+        return quote(str(self.last.get("message", ""))) if tries >= RETRIES else ""
 
     @property
     def operated(self) -> tuple[str, ...]:
@@ -160,19 +162,19 @@ class Application:
         return quote("; ".join(told[:5]))
 
     def complaints(self) -> str:
-        """Return what Argo CD has to say against itself: operation, resources, conditions (82)."""
+        """Return what Argo CD has to say against itself, once: operation, resources, conditions (82)."""
         result = (self.last.get("syncResult") or {}).get("resources") or []
         failing = [
             item for item in result if item.get("status") == "SyncFailed" or item.get("hookPhase") in FAILED
         ]
-        found = [str(self.last.get("message", ""))] if self.phase != "Succeeded" else []
+        found = [reason(str(self.last.get("message", "")))] if self.phase != "Succeeded" else []
         found += [f"{_resource(item)}: {item.get('message', '')}" for item in failing[:3]]
-        found += [f"{kind}: {message}" for kind, message in self.errors()]
+        found += [f"{kind}: {message}" for kind, message in self.errors() if message not in found]
         if self.sync_status == "OutOfSync":
             resources = self.status.get("resources") or []
             drift = [_resource(item) for item in resources if item.get("status") == "OutOfSync"]
             found.append(f"OutOfSync: {', '.join(drift[:5])}" if drift else "")
-        return quote("; ".join(filter(None, found)))
+        return quote("; ".join(dict.fromkeys(filter(None, found))))
 
 
 def _marked(operation: Json, request: str) -> bool:

@@ -98,7 +98,7 @@ WORLDS = {
             {
                 "apiVersion": "v1",
                 "kind": "ConfigMap",
-                "metadata": {"name": '{{ required "settings.host is missing" .Values.host }}'},
+                "metadata": {"name": "{{ required `settings.host is missing` .Values.host }}"},
             },
         ),
     ),
