@@ -11,6 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from slipway_host import waiting
+from slipway_host.comparison import reason
 from slipway_host.errors import NotFoundError, quote
 
 if TYPE_CHECKING:
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 GROUP = "/apis/argoproj.io/v1alpha1"
 REFRESH = "argocd.argoproj.io/refresh"
+RETRIES = 2
+"""What failed that often fails for good: a webhook or a CRD that comes up has come up by then."""
 FAILED = frozenset({"Failed", "Error"})
 
 
@@ -87,9 +90,38 @@ class Application:
         return str(self.last.get("phase", ""))
 
     @property
+    def failing(self) -> str:
+        """What Argo CD says of a running operation that failed and is tried again; empty for any other."""
+        tries = self.last.get("retryCount", 0) if self.operation and self.phase == "Running" else 0
+        return quote(str(self.last.get("message", ""))) if tries >= RETRIES else ""
+
+    @property
     def operated(self) -> tuple[str, ...]:
         """The revisions of the latest operation's result."""
         return _revisions(self.last.get("syncResult") or {})
+
+    @property
+    def automated(self) -> bool:
+        """Whether Argo CD syncs by itself."""
+        policy = (self.body["spec"].get("syncPolicy") or {}).get("automated")
+        return policy is not None and policy.get("enabled", True) is not False
+
+    @property
+    def project(self) -> str:
+        """The AppProject that it belongs to."""
+        return str(self.body["spec"].get("project") or "default")
+
+    @property
+    def window(self) -> str:
+        """What Argo CD says of a sync window that holds the running operation back; empty where none does."""
+        message = quote(str(self.last.get("message", "")), limit=200)
+        return message if self.operation and self.phase == "Running" and "sync window" in message else ""
+
+    def errors(self) -> list[tuple[str, str]]:
+        """Return the conditions that are errors, by type and message (fault 82)."""
+        given = self.status.get("conditions") or []
+        found = [(str(one.get("type", "")), reason(str(one.get("message", "")))) for one in given]
+        return [(kind, message) for kind, message in found if kind.endswith("Error")]
 
     @property
     def initiator(self) -> str:
@@ -119,22 +151,30 @@ class Application:
         phase = f", last operation {self.phase}" if self.phase else ""
         return f"{self.sync_status}{' at ' + at if at else ''}, {self.health}{phase}"
 
+    def unhealthy(self) -> str:
+        """Return the resources that keep the whole from being Healthy."""
+        found = [(one, one.get("health") or {}) for one in self.status.get("resources") or []]
+        told = [
+            f"{_resource(one)} is {health['status']}: {health.get('message', '')}".rstrip(": ")
+            for one, health in found
+            if health.get("status") not in {None, "Healthy", "Suspended"}
+        ]
+        return quote("; ".join(told[:5]))
+
     def complaints(self) -> str:
-        """Return what Argo CD has to say against itself: operation, resources, conditions (82)."""
+        """Return what Argo CD has to say against itself, once: operation, resources, conditions (82)."""
         result = (self.last.get("syncResult") or {}).get("resources") or []
         failing = [
             item for item in result if item.get("status") == "SyncFailed" or item.get("hookPhase") in FAILED
         ]
-        found = [str(self.last.get("message", ""))] if self.phase != "Succeeded" else []
+        found = [reason(str(self.last.get("message", "")))] if self.phase != "Succeeded" else []
         found += [f"{_resource(item)}: {item.get('message', '')}" for item in failing[:3]]
-        for item in self.status.get("conditions") or []:
-            if str(item.get("type", "")).endswith("Error"):
-                found.append(f"{item['type']}: {item.get('message', '')}")
+        found += [f"{kind}: {message}" for kind, message in self.errors() if message not in found]
         if self.sync_status == "OutOfSync":
             resources = self.status.get("resources") or []
             drift = [_resource(item) for item in resources if item.get("status") == "OutOfSync"]
             found.append(f"OutOfSync: {', '.join(drift[:5])}" if drift else "")
-        return quote("; ".join(filter(None, found)))
+        return quote("; ".join(dict.fromkeys(filter(None, found))))
 
 
 def _marked(operation: Json, request: str) -> bool:

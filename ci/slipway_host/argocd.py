@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import anyio
 
-from slipway_host import waiting
+from slipway_host import comparison, waiting
 from slipway_host.application import (
     FAILED,
     REFRESH,
@@ -66,7 +66,8 @@ def decide(
         terminate: end the operation of somebody else.
 
     Raises:
-        TerminalError: our operation failed, or a sync window holds the running one back.
+        TerminalError: our operation failed, one with our commit keeps failing, or a sync window holds
+            the running one back.
     """
     message = quote(str(app.last.get("message", "")), limit=200)
     if app.operation:
@@ -74,18 +75,25 @@ def decide(
         # One that is only requested cannot be ended yet: the controller takes it up within seconds.
         if terminate and foreign and app.phase == "Running":
             return Decision(action="terminate", line=f"ending the sync of {app.initiator}, as asked")
-        if app.phase == "Running" and "sync window" in message:
+        if app.window:
             raise TerminalError(
-                f"a sync window of the project denies the sync: {message}; Argo CD keeps the "
+                f"a sync window of the project denies the sync: {app.window}; Argo CD keeps the "
                 "operation and runs it once the window allows",
                 next_command=f"kubectl -n {app.body['metadata']['namespace']} get appproject "
-                f"{app.body['spec'].get('project', 'default')} -o yaml",
+                f"{app.project} -o yaml",
+            )
+        if app.failing and operated:
+            raise TerminalError(
+                f"the sync of {app.initiator} fails and is tried again: {app.failing}",
+                next_command=app.command,
             )
         if foreign:
             return Decision(action="wait", line=f"waiting for the sync of {app.initiator}")
         return Decision(action="wait", line=f"Argo CD syncs: {message or 'not taken up yet'}")
     if app.taken_up(request) and app.phase in FAILED:
-        raise TerminalError(f"the sync ended as {app.phase}: {app.complaints()}", next_command=app.command)
+        raise TerminalError(
+            f"the sync ended as {app.phase}{_judged(app)}: {app.complaints()}", next_command=app.command
+        )
     failed = bool(operated) and app.phase in FAILED  # a PostSync hook, say: Synced and yet not done
     if app.sync_status == "Synced" and synced and (seen or not failed):
         return Decision(action="done", line=app.summary())
@@ -93,6 +101,12 @@ def decide(
     if seen or (operated and not failed and not compared):
         return Decision(action="wait", line=f"applied; Argo CD compares again ({app.summary()})")
     return Decision(action="request", line=f"asking Argo CD to sync ({app.summary()})")
+
+
+def _judged(app: Application) -> str:
+    """Return what a comparison's error is about, behind a comma; empty where there is none (fault 82)."""
+    found = [comparison.judge(message) for kind, message in app.errors() if kind == "ComparisonError"]
+    return f", since Argo CD {found[0].cause}" if found else ""
 
 
 def operation(app: Application, *, revision: str, request: str, run_id: str) -> Json:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import anyio
@@ -11,6 +12,7 @@ from slipway_host import pods, waiting
 from slipway_host.errors import AccessDeniedError, DeliveryError, HealthDegradedError, quote
 from slipway_host.proof import image_id, runs
 from slipway_host.results import StageResult, Status
+from slipway_host.together import together
 from slipway_host.workload import read_workload
 
 if TYPE_CHECKING:
@@ -25,6 +27,7 @@ ANSWER_S = 5.0
 """For one answer: a health endpoint that takes longer fails Kubernetes' own probes too."""
 EXCERPT = 200
 _OK = range(200, 300)
+NOT_FOUND = 404
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,7 +100,7 @@ class _Health:
         now = lives(ready)
         there = {pods.name(pod) for pod in workload.pods if pods.alive(pod)} if workload else set()
         worse, self.before = lost(self.before, now, there), now
-        self.answers = await self._ask(list(now))
+        self.answers = await ask(self.kube, self.target, list(now))
         bad = next((answer for answer in self.answers if not answer.healthy), None)
         if not self.answers:
             line = f"no ready pod runs {self.digest} ({self._others(workload)})"
@@ -122,42 +125,30 @@ class _Health:
         ]
         return quote("; ".join(states), limit=400) or "there are none"
 
-    async def _ask(self, names: list[str]) -> list[Answer]:
-        answers: dict[str, Answer] = {}
-        denied: list[AccessDeniedError] = []
 
-        async def ask(pod: str) -> None:
-            try:
-                answers[pod] = await self._answer(pod)
-            except AccessDeniedError as error:
-                denied.append(error)
+async def ask(kube: KubeClient, target: Target, names: list[str]) -> list[Answer]:
+    """Return each pod's answer, asked once and side by side.
 
-        async with anyio.create_task_group() as tasks:
-            for name in names:
-                tasks.start_soon(ask, name)
-        # Raised inside, it would leave the task group wrapped in a group.
-        if denied:
-            raise denied[0]
-        return [answers[name] for name in names]
+    Raises:
+        AccessDeniedError: the account may not use pods/proxy.
+    """
+    return await together(*(partial(_answer, kube, target, name) for name in names))
 
-    async def _answer(self, pod: str) -> Answer:
-        # One deadline here as well: what waits for a thread is under nobody's deadline yet.
-        with anyio.move_on_after(ANSWER_S + POLL_S):
-            try:
-                status, body = await self.kube.proxy_get(
-                    self.target.namespace,
-                    pod,
-                    self.target.health_port,
-                    self.target.health_path,
-                    deadline_s=ANSWER_S,
-                )
-            except AccessDeniedError:
-                raise
-            except DeliveryError as error:
-                # The pod may have gone since it was listed, or not listen yet: the next look tells.
-                return Answer(pod=pod, status=0, excerpt=quote(error.cause, limit=EXCERPT))
-            return Answer(pod=pod, status=status, excerpt=quote(body, limit=EXCERPT))
-        return Answer(pod=pod, status=0, excerpt=f"nothing within {ANSWER_S:g} s")
+
+async def _answer(kube: KubeClient, target: Target, pod: str) -> Answer:
+    # One deadline here as well: what waits for a thread is under nobody's deadline yet.
+    with anyio.move_on_after(ANSWER_S + POLL_S):
+        try:
+            status, body = await kube.proxy_get(
+                target.namespace, pod, target.health_port, target.health_path, deadline_s=ANSWER_S
+            )
+        except AccessDeniedError:
+            raise
+        except DeliveryError as error:
+            # The pod may have gone since it was listed, or not listen yet: the next look tells.
+            return Answer(pod=pod, status=0, excerpt=quote(error.cause, limit=EXCERPT))
+        return Answer(pod=pod, status=status, excerpt=quote(body, limit=EXCERPT))
+    return Answer(pod=pod, status=0, excerpt=f"nothing within {ANSWER_S:g} s")
 
 
 async def check_health(

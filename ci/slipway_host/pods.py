@@ -22,8 +22,10 @@ Json = dict[str, Any]
 CRASHES = 2
 """Failed restarts that are a crash loop before the kubelet calls it one (fault 85)."""
 
+MISSING = "the registry has no such tag or digest"
+UNREACHED = "the node does not reach the registry"
 # In order: "pull access denied, repository does not exist" is about rights first (fault 86).
-_DENIED = "the registry refuses the node's credentials, or the repository does not exist"
+DENIED = "the registry refuses the node's credentials, or the repository does not exist"
 DENIED_GRACE_S = 8.0
 """A kubelet may pull without a pull secret that it has not seen yet ("failed to sync secret cache"), and
 tries again 10 to 15 seconds later: longer than other failed pulls are given. It says so in an event."""
@@ -32,12 +34,12 @@ _PULL_CAUSES = (
     (r"\b429\b|toomanyrequests|rate limit", "the registry limits the rate of pulls"),
     (
         r"\b40[13]\b|unauthorized|forbidden|denied|authentication|no basic auth|insufficient_scope",
-        _DENIED,
+        DENIED,
     ),
-    (r"not found|manifest unknown|name unknown", "the registry has no such tag or digest"),
+    (r"not found|manifest unknown|name unknown", MISSING),
     (
         r"dial tcp|connection re|no such host|time(d )?out|x509|\btls\b|\bEOF\b|\b5\d\d\b|HTTPS",
-        "the node does not reach the registry",
+        UNREACHED,
     ),
 )
 _REFUSALS = {
@@ -224,7 +226,7 @@ def _refused(pod: Json, kind: str, status: Json) -> Trouble | None:
         f"({reason}, image {image}): {quote(message)}",
         next_command=_describe(pod),
         certain=reason in {"ErrImageNeverPull", "InvalidImageName"},
-        grace_s=DENIED_GRACE_S if _DENIED in what else 0,
+        grace_s=DENIED_GRACE_S if DENIED in what else 0,
     )
 
 

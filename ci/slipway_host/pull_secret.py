@@ -51,7 +51,7 @@ async def ensure_pull_secret(
     )
     path = f"/api/v1/namespaces/{namespace}/secrets"
     where = f"Secret {name} in namespace {namespace}"
-    host = "https://index.docker.io/v1/" if registry.host in _DOCKER_HUB else registry.host
+    host = _host_key(registry.host)
     wanted = (registry.username, registry.password.get_secret_value())
     entry = {
         "username": wanted[0],
@@ -80,6 +80,18 @@ async def ensure_pull_secret(
         return Status.SUCCEEDED
 
     return await until_settled(once)
+
+
+def account(secret: Json, host: str) -> tuple[str, str] | None:
+    """Return user name and password that a pull secret has for a registry; None where it has none."""
+    try:
+        return _account(_pull_document(secret, "")["auths"].get(_host_key(host)))
+    except ConflictError:
+        return None
+
+
+def _host_key(host: str) -> str:
+    return "https://index.docker.io/v1/" if host in _DOCKER_HUB else host
 
 
 def _pull_document(secret: Json, where: str) -> dict[str, Any]:

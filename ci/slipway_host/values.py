@@ -32,6 +32,26 @@ def read_digest(data: bytes) -> str | None:
     return _read(data, "digest")
 
 
+def read_repository(data: bytes) -> str | None:
+    """Return `image.repository` as it is spelled in the file, or None where it is absent or empty."""
+    return _read(data, "repository")
+
+
+def check_tag(data: bytes, path: str) -> None:
+    """Refuse a file whose tag Helm cannot read as the string that it looks like.
+
+    Raises:
+        SettingsError: there is no tag, or a plain one that is a number; names path, line and reason.
+    """
+    document = Document.parse(data, path)
+    entry = document.find(document.image(), "tag")
+    if entry is None:
+        raise SettingsError(f"{path} has no image.tag")
+    event = document.events[entry.value]
+    if event.style is None and event.value and not is_plain_string(event.value):
+        raise document.refusal(event.line, f"image.tag {event.value} is not quoted, and no string to Helm")
+
+
 def set_image(data: bytes, *, tag: str, digest: str | None, path: str) -> bytes:
     """Return the file with `image.tag`, and on request `image.digest`, as double-quoted strings.
 

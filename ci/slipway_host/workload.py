@@ -60,7 +60,8 @@ class Workload:
         )
 
 
-def _path(target: Target) -> str:
+def workload_path(target: Target) -> str:
+    """Return the path of the collection that the workload is in."""
     return f"/apis/apps/v1/namespaces/{target.namespace}/{target.workload_kind.lower()}s"
 
 
@@ -100,7 +101,7 @@ def owned(objects: Iterable[Json], owners: set[str]) -> tuple[Json, ...]:
 
 async def read_workload(kube: KubeClient, target: Target) -> Workload | None:
     """Return the workload, its ReplicaSets and its pods as they are now; None before it exists."""
-    body = await kube.find(f"{_path(target)}/{target.workload_name}")
+    body = await kube.find(f"{workload_path(target)}/{target.workload_name}")
     if body is None:
         return None
     selector, owners = _selector(body), {body["metadata"]["uid"]}
@@ -118,7 +119,7 @@ def watched_workload(target: Target, workload: Workload | None) -> list[waiting.
     # Before the workload exists nobody knows its labels: then everything in the namespace counts.
     selector = _selector(workload.body) if workload else ""
     found = [
-        waiting.Watched(path=_path(target), fields=f"metadata.name={target.workload_name}"),
+        waiting.Watched(path=workload_path(target), fields=f"metadata.name={target.workload_name}"),
         waiting.Watched(path=_pods(target), selector=selector),
     ]
     if target.workload_kind == "Deployment":

@@ -58,6 +58,7 @@ LAYERS = {
     "domain": {
         "application",
         "argocd",
+        "comparison",
         "connection",
         "branch_writer",
         "creation",
@@ -97,13 +98,23 @@ LAYERS = {
         "secrets",
         "selection",
         "targets",
+        "troubles",
         "values",
         "vulnerability_db",
         "values_document",
         "waiting",
         "workload",
     },
-    "pipeline": {"delivery", "passage"},
+    "pipeline": {
+        "delivery",
+        "diagnosis",
+        "diagnosis_argocd",
+        "diagnosis_case",
+        "diagnosis_cluster",
+        "diagnosis_release",
+        "passage",
+        "remedies",
+    },
     "entry": {"cli", "command", "environ", "intake", "job"},
 }
 LAYER = {module: layer for layer, modules in LAYERS.items() for module in modules}

@@ -36,6 +36,7 @@ def test_functions_are_the_stages_of_the_chain_and_the_chain() -> None:
     others = {
         "config",
         "deploy",
+        "diagnose",
         "image",
         "logs",
         "metrics",

@@ -10,7 +10,7 @@ import anyio
 import pytest
 from pydantic import SecretStr
 
-from slipway_host import pods, rollout, waiting
+from slipway_host import pods, rollout, troubles, waiting
 from slipway_host.errors import (
     DeadlineError,
     NotFoundError,
@@ -87,7 +87,7 @@ def replica_set(uid: str, image: str, revision: int, **status: Any) -> Json:
             "namespace": "mosuon",
             "uid": uid,
             "ownerReferences": [{"kind": "Deployment", "uid": "d"}],
-            "annotations": {rollout.REVISION: str(revision)},
+            "annotations": {troubles.REVISION: str(revision)},
         },
         "spec": {"template": template(image)},
         "status": status,
@@ -148,8 +148,9 @@ class Cluster:
 
     async def list(self, path: str, *, selector: str = "", fields: str = "") -> list[Json]:
         if path.endswith("/events"):
-            assert fields.endswith(f",reason={pods.NO_PULL_SECRET}")
-            return self.events
+            assert fields.startswith("involvedObject.name=")
+            wanted = fields.partition(",reason=")[2]
+            return [event for event in self.events if wanted in {"", event["reason"]}]
         assert not fields
         self.selectors.add(selector)
         return copy.deepcopy(cast("list[Json]", self.now[path.rpartition("/")[2]]))
@@ -240,14 +241,14 @@ def test_only_pods_of_the_newest_replica_set_with_our_image_count() -> None:
     earlier = replica_set("earlier", NEW, 1)
     found = (pod("e", "earlier", NEW, BACKOFF), pod("n", "new", NEW, CREATING))
     workload = Workload(body=deployment(), replica_sets=(NEW_SET, earlier), pods=found)
-    assert [pods.name(p) for p in rollout.new_pods(workload, TARGET, DIGEST)] == ["n"]
+    assert [pods.name(p) for p in troubles.new_pods(workload, TARGET, DIGEST)] == ["n"]
 
 
 def test_only_pods_of_the_update_revision_count_in_a_stateful_set() -> None:
     body = deployment(currentRevision="old", updateRevision="new")
     found = (pod("api-0", "old", OLD, BACKOFF), pod("api-1", "new", NEW, CREATING))
     workload = Workload(body=body, replica_sets=(), pods=found)
-    assert [pods.name(p) for p in rollout.new_pods(workload, STATEFUL, DIGEST)] == ["api-1"]
+    assert [pods.name(p) for p in troubles.new_pods(workload, STATEFUL, DIGEST)] == ["api-1"]
 
 
 def test_a_daemon_set_is_complete_once_every_node_has_a_new_pod() -> None:  # R13
@@ -268,7 +269,7 @@ def test_only_pods_with_our_image_count_in_a_daemon_set() -> None:
     found = (pod("n1", "d", NEW, RUNNING), pod("o1", "d", OLD, RUNNING))
     target = replace(TARGET, workload_kind="DaemonSet")
     workload = Workload(body=deployment(), replica_sets=(), pods=found)
-    assert [pods.name(one) for one in rollout.new_pods(workload, target, DIGEST)] == ["n1"]
+    assert [pods.name(one) for one in troubles.new_pods(workload, target, DIGEST)] == ["n1"]
 
 
 async def test_pods_of_others_with_the_same_labels_are_left_out() -> None:
@@ -404,6 +405,29 @@ async def test_the_deadline_tells_the_last_state() -> None:
     with anyio.fail_after(5), pytest.raises(DeadlineError) as caught:
         await run(cluster, deadline_s=0.2)
     assert "1 of 2 pods updated; pod n1: Running" in caught.value.cause
+
+
+async def test_the_deadline_tells_what_a_probe_said() -> None:  # fault 89
+    cluster = Cluster(stage(pod("n1", "new", NEW, RUNNING)))
+    words = "Readiness probe failed: HTTP probe failed with statuscode: 503"
+    cluster.events = [{"reason": "Unhealthy", "message": words}]
+    with (
+        anyio.fail_after(5),
+        pytest.raises(DeadlineError, match="n1 is not ready: Readiness probe"),
+    ):
+        await run(cluster, deadline_s=0.2)
+
+
+async def test_a_container_that_its_liveness_probe_kills_is_said_to_be_killed() -> None:  # fault 85
+    cluster = Cluster(stage(pod("n1", "new", NEW, BACKOFF, **CRASHED)), log="serving\n")
+    cluster.events = [
+        {"reason": "Killing", "message": "Container app failed liveness probe, will be restarted"},
+        {"reason": "Unhealthy", "message": "Liveness probe failed: HTTP probe failed with statuscode: 500"},
+    ]
+    with pytest.raises(RolloutFailedError) as caught:
+        await run(cluster)
+    assert "the kubelet kills it: Liveness probe failed" in caught.value.cause
+    assert caught.value.cause.endswith("its last words: serving")
 
 
 async def test_a_restarting_api_server_does_not_end_the_wait() -> None:

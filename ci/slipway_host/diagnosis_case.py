@@ -1,0 +1,94 @@
+"""What a diagnosis knows of its service, and how it says that a link does not hold."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from slipway_host.errors import TerminalError
+
+if TYPE_CHECKING:
+    from slipway_host.application import Application
+    from slipway_host.kube import KubeClient
+    from slipway_host.settings import GitSettings, RegistrySettings, Target
+    from slipway_host.workload import Workload
+
+
+class BrokenLinkError(TerminalError):
+    """A link of the chain does not hold.
+
+    Args:
+        cause: one sentence.
+        fix: the command that mends it.
+        evidence: what others said of it, one line each.
+        under_way: it may come to hold by itself.
+    """
+
+    def __init__(self, cause: str, *, fix: str, evidence: str = "", under_way: bool = False) -> None:
+        super().__init__(cause, next_command=fix)
+        self.evidence = evidence
+        self.under_way = under_way
+
+
+@dataclass(kw_only=True)
+class Case:
+    """One service, with what the links have found so far.
+
+    Args:
+        target: the service at HEAD; from the values file on, at the tag that this names.
+        kube: the cluster.
+        git: the GitOps repository.
+        registry: the account at the registry.
+        expect_head: what is asked for has to be HEAD's image.
+    """
+
+    target: Target
+    kube: KubeClient
+    git: GitSettings
+    registry: RegistrySettings
+    expect_head: bool = False
+    notes: list[str] = field(default_factory=list)
+    branch_head: str = ""
+    manifest: str = ""
+    digest: str = ""
+    manifests: frozenset[str] = frozenset()
+    _app: Application | None = None
+    _workload: Workload | None = None
+
+    def name_tag(self, tag: str) -> None:
+        """Go on with the tag that the values file names."""
+        self.target = replace(self.target, named_tag=tag)
+
+    @property
+    def head_tag(self) -> str:
+        """HEAD's own tag."""
+        return replace(self.target, named_tag="").tag
+
+    @property
+    def app(self) -> Application:
+        """The Application, once its link has looked at it."""
+        assert self._app is not None  # noqa: S101 - the links have an order
+        return self._app
+
+    @app.setter
+    def app(self, found: Application) -> None:
+        self._app = found
+
+    @property
+    def workload(self) -> Workload:
+        """The workload, once its link has looked at it."""
+        assert self._workload is not None  # noqa: S101 - the links have an order
+        return self._workload
+
+    @workload.setter
+    def workload(self, found: Workload) -> None:
+        self._workload = found
+
+    def call(self, function: str, *flags: str) -> str:
+        """Return the `dagger call` of a function for this service."""
+        return " ".join(["dagger call", function, f"--service={self.target.service}", *flags])
+
+    @property
+    def again(self) -> str:
+        """The command that looks again."""
+        return self.call("diagnose")

@@ -1,0 +1,102 @@
+"""The walk of a diagnosis: its order, its end, and how it is told."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast
+
+from slipway_host import diagnosis
+from slipway_host.diagnosis import Diagnosis, diagnose
+from slipway_host.diagnosis_case import BrokenLinkError, Case
+from slipway_host.errors import AccessDeniedError, DeliveryError
+from slipway_host.settings import SecretsSettings, Target
+
+if TYPE_CHECKING:
+    import pytest
+
+    from slipway_host.kube import KubeClient
+    from slipway_host.settings import GitSettings, RegistrySettings
+
+TARGET = Target(
+    service="api",
+    app="api",
+    environment="prod",
+    commit="0e123456" + "0" * 32,
+    repository="registry.test:5000/acme/api",
+    namespace="mosuon",
+    values="apps/api/values.yaml",
+    argocd_namespace="argocd",
+    workload_kind="Deployment",
+    workload_name="api",
+    health_path="/health",
+    health_port=4000,
+    health_stable_s=0,
+    database=None,
+    secrets=SecretsSettings(name="api-secrets"),
+)
+LINKS = ["commit", "values", "registry", "application", "sync", "workload", "pods", "health", "proof"]
+
+
+async def walk(monkeypatch: pytest.MonkeyPatch, broken: dict[str, DeliveryError]) -> Diagnosis:
+    async def look(case: Case, name: str) -> str:
+        if name in broken:
+            raise broken[name]
+        case.notes.append(f"note of {name}")
+        return f"{name} holds"
+
+    def link(name: str) -> object:
+        return lambda case: look(case, name)
+
+    assert list(diagnosis.LINKS) == LINKS
+    monkeypatch.setattr(diagnosis, "LINKS", {name: link(name) for name in LINKS})
+    case = Case(
+        target=TARGET,
+        kube=cast("KubeClient", None),
+        git=cast("GitSettings", None),
+        registry=cast("RegistrySettings", None),
+    )
+    return await diagnose(case)
+
+
+async def test_where_all_links_hold_there_is_nothing_to_mend(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = await walk(monkeypatch, {})
+    assert [link.name for link in found.links] == LINKS
+    assert found.failure() is None
+    assert found.document()["healthy"] is True
+    assert "fix" not in found.text()
+
+
+async def test_the_walk_ends_with_the_first_broken_link(monkeypatch: pytest.MonkeyPatch) -> None:
+    broken: dict[str, DeliveryError] = {
+        "registry": BrokenLinkError("no such tag.", fix="dagger call push", evidence="404"),
+        "pods": BrokenLinkError("crashes", fix="x"),
+    }
+    found = await walk(monkeypatch, broken)
+    assert [link.name for link in found.links] == ["commit", "values", "registry"]
+    document = found.document()
+    assert (document["broken"], document["fix"]) == ("registry", "dagger call push")
+    assert document["notes"] == ["note of commit", "note of values"]
+    lines = found.text().splitlines()
+    assert lines[0] == "✓ commit       commit holds"
+    assert lines[2:4] == ["✗ registry     no such tag.", "               404"]
+    assert lines[-1] == "fix: dagger call push"
+    failure = found.failure()
+    assert failure is not None
+    assert str(failure.at("diagnose")) == (
+        "diagnose: registry is broken: no such tag: 404. Landed: nothing. Next: dagger call push"
+    )
+
+
+async def test_a_link_that_may_still_come_to_hold_is_not_called_broken(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    waits = BrokenLinkError("1 of 2 pods updated", fix="dagger call diagnose", under_way=True)
+    found = await walk(monkeypatch, {"pods": waits})
+    assert found.text().splitlines()[6] == "… pods         1 of 2 pods updated"
+    assert found.document()["healthy"] is False
+    assert "pods is under way" in str(found.failure())
+
+
+async def test_a_clients_own_error_is_a_finding_with_a_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = await walk(monkeypatch, {"application": AccessDeniedError("forbidden")})
+    assert found.document()["broken"] == "application"
+    assert found.document()["fix"] == "dagger call diagnose --service=api"
