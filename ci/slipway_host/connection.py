@@ -29,7 +29,8 @@ def database_url(settings: DatabaseSettings, postgres: PostgresSettings, passwor
     """Return the connection URL that a service gets."""
     account = f"{percent_encoded(settings.role, safe='')}:{percent_encoded(password, safe='')}"
     address = f"{postgres.host}:{postgres.port}"
-    return f"postgresql://{account}@{address}/{percent_encoded(settings.name, safe='')}"
+    options = f"?sslmode={postgres.sslmode}" if postgres.sslmode else ""
+    return f"postgresql://{account}@{address}/{percent_encoded(settings.name, safe='')}{options}"
 
 
 def composed(

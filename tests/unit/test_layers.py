@@ -104,7 +104,7 @@ LAYERS = {
         "workload",
     },
     "pipeline": {"delivery", "passage"},
-    "entry": {"cli", "command", "environ", "intake", "job"},
+    "entry": {"accounts", "cli", "command", "environ", "intake", "job"},
 }
 LAYER = {module: layer for layer, modules in LAYERS.items() for module in modules}
 HEIGHT = {layer: height for height, layer in enumerate(LAYERS)}
