@@ -94,10 +94,18 @@ def test_a_migration_runs_by_itself_once(layout: Layout, namespace: str, tmp_pat
 
 
 @pytest.fixture
-def over_ssh(layout: Layout, run_id: str, tmp_path: Path) -> Iterator[tuple[HostSide, Repository, Path]]:
+def repository(layout: Layout, run_id: str) -> Iterator[Repository]:
+    found = Repository(layout, run_id, ssl.create_default_context(cafile=str(layout.trust)))
+    found.create({path("api"): VALUES.format(app="api")})
+    yield found
+    found.delete()
+
+
+@pytest.fixture
+def over_ssh(
+    layout: Layout, run_id: str, repository: Repository, tmp_path: Path
+) -> Iterator[tuple[HostSide, Path]]:
     """A clone whose GitOps repository is reached over ssh, and the key that opens it."""
-    repository = Repository(layout, run_id, ssl.create_default_context(cafile=str(layout.trust)))
-    repository.create({path("api"): VALUES.format(app="api")})
     key = tmp_path / "deploy"
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "", "-f", str(key)], check=True)
     public = {"title": run_id, "key": key.with_suffix(".pub").read_text()}
@@ -108,29 +116,28 @@ def over_ssh(layout: Layout, run_id: str, tmp_path: Path) -> Iterator[tuple[Host
     }
     here = host_side(layout, tmp_path, run_id, {}, gitops=gitops)
     here.push_image()
-    yield here, repository, key
+    yield here, key
     repository.call("DELETE", f"/user/keys/{registered['id']}")
-    repository.delete()
 
 
 @pytest.fixture
-def agent(over_ssh: tuple[HostSide, Repository, Path], tmp_path: Path) -> Iterator[str]:
+def agent(over_ssh: tuple[HostSide, Path], tmp_path: Path) -> Iterator[str]:
     """Socket of an agent that holds the key."""
     socket = tmp_path / "agent"
     process = subprocess.Popen(["ssh-agent", "-D", "-a", str(socket)], stdout=subprocess.DEVNULL)
     while not socket.exists():
         assert process.poll() is None
     known = {**os.environ, "SSH_AUTH_SOCK": str(socket)}
-    subprocess.run(["ssh-add", "-q", str(over_ssh[2])], env=known, check=True)
+    subprocess.run(["ssh-add", "-q", str(over_ssh[1])], env=known, check=True)
     yield str(socket)
     process.terminate()
     process.wait()
 
 
 def test_a_commit_over_ssh_is_signed_and_an_agent_finds_it_there(
-    over_ssh: tuple[HostSide, Repository, Path], agent: str
+    over_ssh: tuple[HostSide, Path], repository: Repository, agent: str
 ) -> None:
-    here, repository, key = over_ssh
+    here, key = over_ssh
     before = repository.head()
     nobody = here.run("gitops", **here.accounts())
     assert nobody.returncode == 1

@@ -8,7 +8,7 @@ import pytest
 from pydantic import SecretStr, ValidationError
 
 from slipway_host.config import Config
-from slipway_host.connection import database_url, url_parts
+from slipway_host.connection import composed, database_url, url_parts
 from slipway_host.errors import SettingsError
 from slipway_host.settings import DatabaseSettings, MigrationSettings, Target
 from slipway_host.targets import postgres_settings, target_of
@@ -93,6 +93,10 @@ def test_services_speak_tls_as_the_connection_string_says_and_only_where_it_does
     parts = url_parts(url)
     assert parts
     assert (*parts[:2], parts[2].get_secret_value()) == ("api", "api", "p/w")
+    owner, password = DatabaseSettings(name="api", role="api"), SecretStr("p/w")
+    assert composed("{url}", owner, outside, password) == url
+    own = composed("{url}?sslmode=require", owner, outside, password)
+    assert own == "postgresql://api:p%2Fw@db.example.com:5432/api?sslmode=require"
 
 
 def test_a_connection_string_that_cannot_be_used_is_refused_before_anything_is_done() -> None:
