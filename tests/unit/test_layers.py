@@ -78,6 +78,7 @@ LAYERS = {
         "metrics",
         "migration",
         "migration_job",
+        "migration_turn",
         "namespaces",
         "pods",
         "preflight",
