@@ -33,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     from slipway_host.environ import Environ
 
     options = command.parser().parse_args(arguments)
-    environ = Environ(os.environ)
+    environ = Environ(os.environ, getattr(options, "app_secret", ()))
     # Libraries log what they catch; what is said of it here is one line.
     logging.getLogger().addHandler(logging.NullHandler())
     try:

@@ -12,8 +12,11 @@ its SSH agent and its network. The images have been pushed before, by `dagger ca
 EPILOG = """\
 environment:
   REGISTRY_USERNAME, REGISTRY_PASSWORD   account at the registry
-  GIT_USERNAME, GH_PAT                   account at the git server over https; over ssh: the agent
+  GIT_USERNAME, GH_PAT                   account at the git server over https, and for pull requests
+  GIT_SSH_KEY                            private key for git over ssh; without it, the agent is asked
+  GIT_SIGNING_KEY                        private SSH key that signs the commits; without it, none is signed
   POSTGRES_PASSWORD                      administrator's; without it, the cluster's own Secret is read
+  POSTGRES_DSN                           administrator's connection string, for a server outside the cluster
   JWT_SECRET                             for a new Secret; without it, a random one is made
   KUBECONFIG                             files, as for kubectl; without it, ~/.kube/config
   NO_COLOR                               no colours
@@ -30,6 +33,10 @@ COMMANDS = {
     ),
     "secrets": ("make namespaces, pull secrets and the services' Secrets", "slipway-host secrets"),
     "database": ("make the services' databases and the roles that own them", "slipway-host database"),
+    "migrate": (
+        "run the migrations of the pushed images as Kubernetes Jobs, and print their logs",
+        "slipway-host migrate --service api",
+    ),
     "gitops": (
         "commit the pushed images' tags to the GitOps repository",
         "slipway-host gitops --image api=sha256:…",
@@ -38,7 +45,8 @@ COMMANDS = {
     "status": ("show what Argo CD and Kubernetes say, and what each pod runs", "slipway-host status"),
     "config": ("show the effective configuration, with the origin of each value", "slipway-host config"),
 }
-WITH_IMAGES = ("deploy", "gitops")
+WITH_IMAGES = ("deploy", "migrate", "gitops")
+WITH_SECRETS = ("deploy", "secrets", "database")
 
 
 def parser() -> argparse.ArgumentParser:
@@ -63,6 +71,14 @@ def parser() -> argparse.ArgumentParser:
             one.add_argument("--context", default="", metavar="NAME", help="context of the kubeconfig")
         if name in WITH_IMAGES:
             _images(one)
+        if name in WITH_SECRETS:
+            one.add_argument(
+                "--app-secret",
+                action="append",
+                default=[],
+                metavar="NAME",
+                help="variable, or NAME_FILE, with the value for a key in secrets.given; may be repeated",
+            )
         if name == "deploy":
             one.add_argument(
                 "--receipt-only", action="store_true", help="print the JSON receipt and nothing else"

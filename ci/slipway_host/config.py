@@ -7,7 +7,7 @@ services are in `services`, environments and what they inherit in `environments`
 from __future__ import annotations
 
 from graphlib import CycleError, TopologicalSorter
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -79,7 +79,8 @@ class GitOps(Model):
         description="subject of the commit; {app} and {tag} are the applications and the tag",
     )
     author: Author = Field(Author(), description="author and committer of the commit")
-    known_hosts: tuple[KnownHost, ...] = Field(
+    # Not strict: YAML has lists, and a frozen model wants a tuple.
+    known_hosts: Annotated[tuple[KnownHost, ...], Field(strict=False)] = Field(
         (),
         description="host keys of a server over ssh, lines as in OpenSSH's known_hosts; default: the "
         "machine's own files",

@@ -29,7 +29,8 @@ def database_url(settings: DatabaseSettings, postgres: PostgresSettings, passwor
     """Return the connection URL that a service gets."""
     account = f"{percent_encoded(settings.role, safe='')}:{percent_encoded(password, safe='')}"
     address = f"{postgres.host}:{postgres.port}"
-    return f"postgresql://{account}@{address}/{percent_encoded(settings.name, safe='')}"
+    options = f"?sslmode={postgres.sslmode}" if postgres.sslmode else ""
+    return f"postgresql://{account}@{address}/{percent_encoded(settings.name, safe='')}{options}"
 
 
 def composed(
@@ -50,7 +51,9 @@ def composed(
     }
     if "://" in template:
         parts = {part: percent_encoded(value, safe="") for part, value in parts.items()}
-    parts["url"] = database_url(settings, postgres, secret)
+    url = database_url(settings, postgres, secret)
+    # A template with options of its own is meant to have these, and no second `?`.
+    parts["url"] = url.partition("?")[0] if "{url}?" in template else url
     # One pass: a password that looks like a part is not filled in again.
     return _PART.sub(lambda found: parts[found[1]], template)
 

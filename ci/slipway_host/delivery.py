@@ -14,7 +14,6 @@ from slipway_host import (
     connection,
     database,
     database_state,
-    git,
     gitops,
     health,
     migration,
@@ -22,6 +21,7 @@ from slipway_host import (
     pods,
     postgres_dsn,
     postgres_pods,
+    preflight,
     proof,
     pull_secret,
     rollout,
@@ -29,11 +29,9 @@ from slipway_host import (
     secrets,
 )
 from slipway_host.application import read_application
-from slipway_host.errors import DeliveryError
 from slipway_host.image_change import ImageChange
 from slipway_host.results import StageResult, Status
 from slipway_host.settings import Deadlines
-from slipway_host.together import together
 from slipway_host.workload import read_workload
 
 if TYPE_CHECKING:
@@ -102,51 +100,11 @@ class Delivery:
     deadlines: Deadlines = field(default_factory=Deadlines)
 
     async def preflight(self, git_settings: GitSettings, postgres_settings: PostgresSettings) -> StageResult:
-        """Look at everything that later stages need, before anything is changed.
-
-        All of it is looked at, so that one run shows everything that is missing.
-
-        Raises:
-            NotFoundError: no Application, no PostgreSQL pod, no branch or no values file.
-            AccessDeniedError: a credential is refused.
-        """
-        failures: dict[int, DeliveryError] = {}
-
-        async def application() -> str:
-            app = await read_application(self.kube, self.target)
-            return f"Argo CD has {self.target.app} ({app.summary()})"
-
-        async def server() -> str:
-            if self.target.database is None:
-                return "no database is configured"
-            await self._sql(postgres_settings)
-            return "PostgreSQL answers"
-
-        async def repository() -> str:
-            async with git.clone(git_settings) as copy:
-                await copy.fetch()
-                await copy.read([self.target.values])
-            await gitops.check_proposals(git_settings)
-            return f"{git_settings.branch} of {copy.address} has {self.target.values}"
-
-        async def secret() -> str:
-            return await secrets.check_app_secret(self.kube, self.target, postgres_settings)
-
-        looks = (application, server, repository, secret)
-
-        async def look(index: int) -> str:
-            try:
-                return await looks[index]()
-            except DeliveryError as error:
-                failures[index] = error
-                return ""
-
-        said = await together(*(partial(look, index) for index in range(len(looks))))
-        if failures:
-            first, *others = (failures[index] for index in sorted(failures))
-            first.cause = "; also: ".join([first.cause, *(error.cause for error in others)])
-            raise first
-        return StageResult(stage="preflight", status=Status.SUCCEEDED, summary="; ".join(said))
+        """Look at everything that later stages need, before anything is changed (`preflight.preflight`)."""
+        server = partial(self._sql, postgres_settings)
+        return await preflight.preflight(
+            self.kube, self.target, git_settings, postgres_settings, server=server
+        )
 
     async def secrets(
         self,

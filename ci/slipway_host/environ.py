@@ -9,11 +9,21 @@ from slipway_host.errors import SettingsError
 from slipway_host.secret_text import secret_of
 
 if TYPE_CHECKING:
-    from collections.abc import MutableMapping
+    from collections.abc import Container, Iterable, MutableMapping
 
     from pydantic import SecretStr
 
-SECRETS = ("REGISTRY_PASSWORD", "GH_PAT", "POSTGRES_PASSWORD", "JWT_SECRET")
+SECRETS = (
+    "REGISTRY_PASSWORD",
+    "GH_PAT",
+    "GIT_SSH_KEY",
+    "GIT_SIGNING_KEY",
+    "POSTGRES_PASSWORD",
+    "POSTGRES_DSN",
+    "JWT_SECRET",
+)
+KEYS = frozenset({"GIT_SSH_KEY", "GIT_SIGNING_KEY"})
+"""Private keys, which have several lines."""
 
 
 class Environ:
@@ -21,10 +31,12 @@ class Environ:
 
     Args:
         variables: of this process; the secrets are removed from it.
+        app_secrets: names of further ones, which the services' Secrets get.
     """
 
-    def __init__(self, variables: MutableMapping[str, str]) -> None:
-        self._secrets = {name: variables.pop(name, "") for name in SECRETS}
+    def __init__(self, variables: MutableMapping[str, str], app_secrets: Iterable[str] = ()) -> None:
+        self._app_secrets = tuple(app_secrets)
+        self._secrets = {name: variables.pop(name, None) for name in {*SECRETS, *self._app_secrets}}
         self._variables = variables
 
     def text(self, name: str, default: str = "") -> str:
@@ -38,14 +50,35 @@ class Environ:
             SettingsError: its file cannot be read, or it cannot be a secret.
         """
         file = self.text(f"{name}_FILE")
-        given = self._secrets[name]
+        given, multiline = self._secrets[name] or "", name in KEYS
         if given or not file:
-            return secret_of(name, given)
+            return secret_of(name, given, multiline=multiline)
         try:
             # Editors end a file with a line end; whoever stores a secret in one does not mean that.
-            return secret_of(f"{name}_FILE", Path(file).read_text().removesuffix("\n"))
+            text = Path(file).read_text().removesuffix("\n")
         except (OSError, UnicodeDecodeError) as error:
             raise SettingsError(f"{name}_FILE: {file} cannot be read: {type(error).__name__}") from None
+        return secret_of(f"{name}_FILE", text, multiline=multiline)
+
+    def app_secrets(self, wanted: Container[str]) -> dict[str, SecretStr]:
+        """Return the values for the services' Secrets that the caller brings, by key.
+
+        One that is not set at all is left out: it is needed only until the Secret has it.
+
+        Raises:
+            SettingsError: one is set and empty, and pods would start with that (fault 11), or cannot be
+                a secret.
+        """
+        found = {}
+        for name in self._app_secrets:
+            if name not in wanted:
+                continue
+            value = self.secret(name)
+            if value is not None:
+                found[name] = value
+            elif self._secrets[name] is not None or self.text(f"{name}_FILE"):
+                raise SettingsError(f"{name} is given and empty")
+        return found
 
     def required(self, name: str) -> SecretStr:
         """Return a secret that the command cannot do without.

@@ -167,6 +167,16 @@ class Clone:
             for path, entry in entries.items()
         }
 
+    async def below(self, folder: str, *, endings: tuple[str, ...]) -> dict[str, bytes]:
+        """Return the regular files anywhere in a folder at `head` whose names end so; none without it."""
+        listed = await self._program.local("ls-tree", "-r", "-z", self.head, "--", f"{folder}/")
+        found = {}
+        for line in listed.decode(errors="replace").split("\0"):
+            about, _, path = line.partition("\t")
+            if about.startswith("100") and path.endswith(endings):
+                found[path] = await self._program.network("cat-file", "blob", about.split()[2])
+        return found
+
     async def commit(self, files: Mapping[str, bytes], message: str) -> str:
         """Return a new commit on top of `head` that differs from it in these files' bytes alone."""
         lines = []

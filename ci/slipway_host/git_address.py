@@ -31,6 +31,20 @@ class Address:
         return f"{self.host}/{self.path.lstrip('/')}"
 
 
+def same_place(url: str, address: Address) -> bool:
+    """Say whether a URL, over whichever protocol, leads to the repository at an address."""
+    parts = _URL.fullmatch(url) or _SCP.fullmatch(url)
+    if not parts:
+        return False
+    host, path = parts.groups()[-2:]
+    ports = (host.partition(":")[0], address.host.partition(":")[0])
+    return ports[0] == ports[1] and _bare(path) == _bare(address.path)
+
+
+def _bare(path: str) -> str:
+    return path.strip("/").removesuffix(".git")
+
+
 def parse_address(settings: GitSettings, protocols: Collection[str]) -> Address:
     """Return the repository's address; what it refuses is not repeated: it may hold a token."""
     if url := _URL.fullmatch(settings.url):

@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from slipway_host import effective, git, kube_files, passage, receipt, selection, targets
+from slipway_host.accounts import all_accounts, git_account, registry_account
+from slipway_host.command import WITH_IMAGES
 from slipway_host.delivery import Delivery
 from slipway_host.document import parse
 from slipway_host.errors import DeliveryError, SettingsError
 from slipway_host.intake import Intake, images_for
 from slipway_host.loader import load_config
-from slipway_host.passage import Accounts, Passage, Way
+from slipway_host.passage import Passage, Way
 from slipway_host.run import new_run_id
 from slipway_host.together import together
 
@@ -26,9 +28,10 @@ if TYPE_CHECKING:
     from slipway_host.environ import Environ
     from slipway_host.handover import Handover
     from slipway_host.kube import KubeClient
+    from slipway_host.passage import Accounts
     from slipway_host.progress import Report
     from slipway_host.remote_image import RemoteImage
-    from slipway_host.settings import GitSettings, Target
+    from slipway_host.settings import Target
 
 W = TypeVar("W", bound=Way)
 
@@ -67,13 +70,15 @@ class Job:
         names = selection.select(config, self._options.service)
         handover = await self._intake.handover(config)
         environment = self._options.environment or handover.environment or "dev"
-        config.environment(environment)
+        self._refuse_unverified(config, environment)
         match self._options.command:
             case "config":
                 document = parse(text, path=str(self._path))
                 return effective.lines(effective.effective(document, environment, names))
             case "deploy":
                 return await self._deploy(config, text, names, environment, handover)
+            case "migrate":
+                return await self._migrate(config, text, names, environment, handover)
             case "gitops":
                 return await self._gitops(config, text, names, environment, handover)
         commit = await self._intake.source.resolve("HEAD")
@@ -91,7 +96,7 @@ class Job:
     ) -> str:
         commit = await self._intake.commit(text, handover)
         found = self._targets(config, names, environment, commit)
-        accounts = self._accounts(config, environment)
+        accounts = all_accounts(self._environ, config, environment)
         images = await images_for(config, found, accounts.registry, handover)
         url, ancestors = await self._intake.source.url(), await self._intake.source.ancestors(commit)
         self._report(f"commit {commit[:8]} to {environment}: {', '.join(names)}")
@@ -122,12 +127,30 @@ class Job:
             return receipt.to_json(document)
         return f"{receipt.summary(document)}\n\n{receipt.to_json(document)}"
 
+    async def _migrate(
+        self, config: Config, text: str, names: list[str], environment: str, handover: Handover
+    ) -> str:
+        commit = await self._intake.commit(text, handover)
+        found = self._targets(config, names, environment, commit)
+        registry = registry_account(self._environ, config, environment)
+        migrating = [target for target in found if target.migration]
+        images = await images_for(config, migrating, registry, handover)
+        async with self._cluster() as kube:
+            ways = self._ways(kube, found)
+
+            async def one(way: Way) -> None:
+                digest = images[way.name].digest if way.name in images else ""
+                await way.run.stage("migrate", partial(way.delivery.migrate, digest))
+
+            await self._each(ways, one)
+        return self._said()
+
     async def _gitops(
         self, config: Config, text: str, names: list[str], environment: str, handover: Handover
     ) -> str:
         commit = await self._intake.commit(text, handover)
         found = self._targets(config, names, environment, commit)
-        accounts = self._accounts(config, environment)
+        accounts = all_accounts(self._environ, config, environment)
         images = await images_for(config, found, accounts.registry, handover)
         url, ancestors = await self._intake.source.url(), await self._intake.source.ancestors(commit)
         async with self._cluster() as kube:
@@ -140,28 +163,27 @@ class Job:
             await way.provide_secrets()
 
         async with self._cluster() as kube:
-            await self._each(self._passages(kube, found, self._accounts(config, environment), {}), one)
+            ways = self._passages(kube, found, all_accounts(self._environ, config, environment), {})
+            await self._each(ways, one)
         return self._said()
 
     async def _database(self, config: Config, environment: str, found: list[Target]) -> str:
         async with self._cluster() as kube:
-            ways = self._passages(kube, found, self._accounts(config, environment), {})
+            ways = self._passages(kube, found, all_accounts(self._environ, config, environment), {})
             await self._each(ways, Passage.furnish)
         return self._said()
 
     async def _sync(self, config: Config, environment: str, found: list[Target]) -> str:
-        settings = self._git(config, environment)
+        settings = git_account(self._environ, config, environment)
         async with git.clone(settings, content=False) as copy:
             commit = await copy.fetch()
         async with self._cluster() as kube:
-            self.ways += [
-                Way(target.service, self._delivery(kube, target), command=self._command) for target in found
-            ]
+            ways = self._ways(kube, found)
 
             async def one(way: Way) -> None:
                 await way.run.stage("sync", partial(way.delivery.sync, settings, commit))
 
-            await self._each(self.ways, one)
+            await self._each(ways, one)
         return self._said()
 
     async def _status(self, _config: Config, _environment: str, found: list[Target]) -> str:
@@ -172,6 +194,24 @@ class Job:
     @staticmethod
     async def _each(ways: Sequence[W], call: Callable[[W], Awaitable[None]]) -> None:
         await together(*(partial(way.guarded, partial(call, way)) for way in ways))
+
+    def _refuse_unverified(self, config: Config, environment: str) -> None:
+        """Refuse an environment that requires a signature, where an image would run.
+
+        A receipt that tells of a verified one proves nothing: anybody can write such a file.
+        """
+        runs_image = self._options.command in WITH_IMAGES
+        if config.environment(environment).require_signature and runs_image:
+            raise SettingsError(
+                f"{environment} requires a verified signature of each image, and nothing here verifies one: "
+                "only `dagger call deploy` has cosign",
+                next_command=f"dagger call --environment={environment} deploy",
+            )
+
+    def _ways(self, kube: KubeClient, found: list[Target]) -> list[Way]:
+        ways = [Way(target.service, self._delivery(kube, target), command=self._command) for target in found]
+        self.ways += ways
+        return ways
 
     def _passages(
         self, kube: KubeClient, found: list[Target], accounts: Accounts, images: dict[str, RemoteImage]
@@ -216,28 +256,11 @@ class Job:
 
     def _targets(self, config: Config, names: list[str], environment: str, commit: str) -> list[Target]:
         jwt = self._environ.secret("JWT_SECRET")
+        wanted = {key for name in names for key in config.services[name].secrets.given}
+        brought = self._environ.app_secrets(wanted)
         return [
-            targets.target_of(config, name, environment=environment, commit=commit, jwt_secret=jwt)
+            targets.target_of(
+                config, name, environment=environment, commit=commit, jwt_secret=jwt, app_secrets=brought
+            )
             for name in names
         ]
-
-    def _git(self, config: Config, environment: str) -> GitSettings:
-        over_https = config.gitops.repository.startswith("https://")
-        token = self._environ.required("GH_PAT") if over_https else None
-        username = self._environ.text("GIT_USERNAME", "slipway")
-        return targets.git_settings(config, environment=environment, username=username, token=token)
-
-    def _accounts(self, config: Config, environment: str) -> Accounts:
-        password = self._environ.required("REGISTRY_PASSWORD")
-        username = self._environ.text("REGISTRY_USERNAME")
-        if not username:
-            raise SettingsError("REGISTRY_USERNAME is not given", next_command="export REGISTRY_USERNAME")
-        return Accounts(
-            registry=targets.registry_settings(
-                config, environment=environment, username=username, password=password
-            ),
-            git=self._git(config, environment),
-            postgres=targets.postgres_settings(
-                config, admin_password=self._environ.secret("POSTGRES_PASSWORD")
-            ),
-        )

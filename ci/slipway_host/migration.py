@@ -24,6 +24,7 @@ from slipway_host.errors import (
     quote,
 )
 from slipway_host.migration_job import CONTAINER, complete, exit_code, failure, job, started
+from slipway_host.migration_turn import Turns
 from slipway_host.results import StageResult, Status
 from slipway_host.scrub import parts, scrubbed
 from slipway_host.secret_data import decoded
@@ -49,19 +50,16 @@ STUCK_S = 10.0
 async def migrate(kube: KubeClient, target: Target, *, digest: str, report: Report) -> StageResult:
     """Run the service's migration to its end, and report its log as it comes.
 
+    Another commit's migration of the same service has to end first.
+
     Raises:
         MigrationFailedError: it ended with another exit code than 0, or could not start; with its
             last words.
-        DeadlineError: it took longer than `timeoutS`.
+        DeadlineError: it, or the other one, took longer than `timeoutS`.
     """
     if target.migration is None:
         return StageResult(stage=STAGE, status=Status.SKIPPED, summary="no migration is configured")
-    run = _Migration(kube, target, target.migration, digest, report)
-    try:
-        with anyio.fail_after(target.migration.timeout_s + GRACE_S):
-            return await run.run()
-    except TimeoutError:
-        raise run.error(DeadlineError, f"no end after {target.migration.timeout_s} s") from None
+    return await _Migration(kube, target, target.migration, digest, report).run()
 
 
 class _Migration:
@@ -76,6 +74,7 @@ class _Migration:
         self._jobs = f"/apis/batch/v1/namespaces/{target.namespace}/jobs"
         self._pods = f"/api/v1/namespaces/{target.namespace}/pods"
         self._selector = f"batch.kubernetes.io/job-name={self._name}"
+        self._turns = Turns(kube, target, self._name, report)
         self._secrets: list[str] = []
         self._tail: deque[str] = deque(maxlen=20)
         self._following = ""
@@ -83,12 +82,22 @@ class _Migration:
         self._stuck_since: dict[tuple[str, str], float] = {}
 
     async def run(self) -> StageResult:
-        made = await until_settled(self._ensure)
+        seconds = self._migration.timeout_s
+        try:
+            with anyio.fail_after(seconds + GRACE_S):
+                made = await until_settled(self._ensure)
+        except TimeoutError:
+            other = f" while Job {self._turns.waits_for} runs" if self._turns.waits_for else ""
+            raise self.error(DeadlineError, f"not begun in {seconds} s{other}") from None
         if made is None:
             return self._result(Status.SKIPPED, "has run already")
         self._report(f"{STAGE}: Job {self._name} {'created' if made else 'runs already: waiting for it'}")
-        self._secrets = await self._known_secrets()
-        await self._wait()
+        try:
+            with anyio.fail_after(seconds + GRACE_S):
+                self._secrets = await self._known_secrets()
+                await self._wait()
+        except TimeoutError:
+            raise self.error(DeadlineError, f"no end after {seconds} s") from None
         return self._result(Status.SUCCEEDED, "done")
 
     def error(self, kind: type[DeliveryError], why: str, *, words: str = "") -> DeliveryError:
@@ -110,7 +119,8 @@ class _Migration:
                 await anyio.sleep(0.2)
             found = None
         if found is None:
-            await create(self._kube, self._jobs, self._body)
+            async with self._turns.mine():
+                await create(self._kube, self._jobs, self._body)
             return True
         return None if complete(found) else False
 

@@ -55,6 +55,7 @@ class Server:
         user: the administrator.
         password: the administrator's.
         sslmode: `verify-full`, `verify-ca` or `disable`.
+        named: whether the string says so itself; without, it is `verify-full`.
         ca: certificates in PEM form that the server's is verified with; None for the system's own.
     """
 
@@ -62,6 +63,7 @@ class Server:
     user: str
     password: SecretStr
     sslmode: str
+    named: bool
     ca: str | None
 
     def tls(self) -> ssl.SSLContext | bool:
@@ -100,6 +102,7 @@ def parse(dsn: SecretStr, *, ca: str | None = None) -> Server:
     if url.scheme not in {"postgres", "postgresql"} or not (user and password and all(h for h, _ in hosts)):
         raise SettingsError(f"POSTGRES_DSN is not of the form {_FORM}")
     said = dict(parse_qsl(url.query, keep_blank_values=True))
+    named = "sslmode" in said
     mode, root = said.pop("sslmode", "verify-full"), said.pop("sslrootcert", "system")
     if mode not in _HOW:
         raise SettingsError(
@@ -112,7 +115,8 @@ def parse(dsn: SecretStr, *, ca: str | None = None) -> Server:
     unknown = sorted(quote(key, limit=40) for key in said.keys() - _UNUSED)
     if unknown:
         raise SettingsError(f"POSTGRES_DSN: parameters that are not understood: {', '.join(unknown)}")
-    return Server(hosts=hosts, user=unquote(user), password=SecretStr(unquote(password)), sslmode=mode, ca=ca)
+    word = SecretStr(unquote(password))
+    return Server(hosts=hosts, user=unquote(user), password=word, sslmode=mode, named=named, ca=ca)
 
 
 def _address(text: str) -> tuple[str, int]:

@@ -101,6 +101,9 @@ def rights(target: Target, postgres: PostgresSettings) -> list[Right]:
         several(postgres.namespace, "database", "pods/exec", "get", "create")
         if postgres.admin_password is None:
             several(postgres.namespace, "database", "secrets", "get", name=postgres.secret)
+    if target.migration:
+        verbs = ("get", "list", "watch", "create", "delete")
+        several(own, "migrate", "jobs", *verbs, group="batch")
     app = {"group": ARGOCD, "name": target.app}
     several(target.argocd_namespace, "sync", "applications", "get", "list", "watch", "patch", **app)
     several(own, "rollout", workload, "get", "list", "watch", group="apps", name=target.workload_name)

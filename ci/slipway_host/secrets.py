@@ -252,12 +252,12 @@ class _AppSecret:
         """Raise where a value has to be written that only the caller has, or that is too weak."""
         settings = self._target.secrets
         sources = {URL, *settings.given, *settings.generate, *settings.compose}
-        absent = [key for key in missing if key not in sources]
-        if absent:
+        if absent := [key for key in missing if key not in sources]:
             raise SettingsError(
                 f"{self._where} lacks {', '.join(absent)}, and no value is given",
                 stage=STAGE,
-                next_command=f"pass --app-secrets=env://{absent[0]} before the function",
+                next_command=f"pass --app-secrets=env://{absent[0]} before the function "
+                f"(slipway-host: --app-secret={absent[0]})",
             )
         brought = settings.given.get(JWT_KEY) if JWT_KEY in missing else None
         if brought and len(brought.get_secret_value()) < SHORTEST_JWT:

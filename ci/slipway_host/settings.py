@@ -89,6 +89,7 @@ class PostgresSettings:
     Args:
         host: address that services connect to.
         port: the same.
+        sslmode: how services are told to speak TLS, in libpq's words; empty leaves it to their drivers.
         admin_password: None means: read the cluster's Secret.
         dsn: administrator's connection string, for a server that is not reached by exec.
         ca: certificates in PEM form that the server's is verified with; None for the system's own.
@@ -101,6 +102,7 @@ class PostgresSettings:
     port: int
     admin_user: str
     secret: str
+    sslmode: str = ""
     admin_password: SecretStr | None = None
     dsn: SecretStr | None = None
     ca: str | None = None

@@ -201,18 +201,20 @@ def postgres_settings(
         SettingsError: the connection string cannot be used.
     """
     server = config.postgres
-    host, port = f"{server.service}.{server.namespace}.svc.cluster.local", server.port
+    host, port, sslmode = f"{server.service}.{server.namespace}.svc.cluster.local", server.port, ""
     if dsn is not None:
         from slipway_host import postgres_dsn
 
         # What the administrator connects to is what services connect to.
-        host, port = postgres_dsn.parse(dsn, ca=server.ca).hosts[0]
+        found = postgres_dsn.parse(dsn, ca=server.ca)
+        (host, port), sslmode = found.hosts[0], found.sslmode if found.named else ""
     return PostgresSettings(
         namespace=server.namespace,
         selector=server.selector,
         container=server.container,
         host=host,
         port=port,
+        sslmode=sslmode,
         admin_user=server.admin_user,
         secret=server.secret,
         admin_password=admin_password,

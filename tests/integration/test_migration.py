@@ -4,16 +4,19 @@ import base64
 import re
 from dataclasses import replace
 from functools import partial
+from itertools import pairwise
 
 import anyio
 import pytest
 
+from slipway_host import migration_turn
 from slipway_host.errors import DeadlineError, MigrationFailedError
 from slipway_host.kube import KubeClient
 from slipway_host.kube_http import Json
 from slipway_host.migration import migrate
 from slipway_host.migration_job import name_of
 from slipway_host.namespaces import ensure_namespace
+from slipway_host.progress import silent
 from slipway_host.results import StageResult, Status
 from slipway_host.settings import MigrationSettings, SecretsSettings, Target
 from slipway_host.together import together
@@ -131,3 +134,36 @@ async def test_runs_at_once_share_one_job_and_a_cancelled_one_leaves_it_to_its_e
     assert sum(bool(re.search(r"runs already: waiting for it", line)) for line in lines) == 4
     assert len(await jobs(kube, target)) == 1
     assert (await run(kube, target, slow)).summary == f"Job {name_of(target, slow, DIGEST)}: has run already"
+
+
+async def test_two_commits_migrations_of_one_service_run_one_after_the_other(
+    kube: KubeClient, target: Target
+) -> None:
+    lines: list[str] = []
+    slow = shell("echo begun; sleep 4; echo done")
+    commits = [replace(target, commit=f"{number}2345678" + "0" * 32) for number in range(3)]
+    results = await together(*(partial(run, kube, commit, slow, lines) for commit in commits))
+    assert {result.status for result in results} == {Status.SUCCEEDED}
+    assert sum("waiting for Job api-migrate-" in line for line in lines) >= 2
+    listed = await kube.list(f"/api/v1/namespaces/{target.namespace}/pods")
+    ended = [pod["status"]["containerStatuses"][0]["state"]["terminated"] for pod in listed]
+    spans = sorted((state["startedAt"], state["finishedAt"]) for state in ended)
+    assert len(spans) == 3
+    assert all(earlier[1] <= later[0] for earlier, later in pairwise(spans))
+    # Nothing is left but what ran, and no turn is held.
+    assert len(await jobs(kube, target)) == 3
+    assert (await run(kube, commits[0], slow)).status is Status.SKIPPED
+
+
+async def test_a_turn_of_a_killed_run_delays_a_migration_and_does_not_stop_it(
+    kube: KubeClient, target: Target, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(migration_turn, "STALE_S", 3)
+    killed = migration_turn.Turns(kube, target, "somebody", silent)
+    assert await killed._take()
+    lines: list[str] = []
+    assert (await run(kube, target, shell("true"), lines)).status is Status.SUCCEEDED
+    assert "migrate: Job api-migrate-turn is left over from a run that was killed: removing it" in lines
+    assert [job["metadata"]["name"] for job in await jobs(kube, target)] == [
+        name_of(target, shell("true"), DIGEST)
+    ]

@@ -61,6 +61,7 @@ LAYERS = {
         "comparison",
         "connection",
         "branch_writer",
+        "chart",
         "creation",
         "database",
         "database_state",
@@ -78,8 +79,10 @@ LAYERS = {
         "metrics",
         "migration",
         "migration_job",
+        "migration_turn",
         "namespaces",
         "pods",
+        "preflight",
         "proof",
         "proposal",
         "pull_secret",
@@ -115,7 +118,7 @@ LAYERS = {
         "passage",
         "remedies",
     },
-    "entry": {"cli", "command", "environ", "intake", "job"},
+    "entry": {"accounts", "cli", "command", "environ", "intake", "job"},
 }
 LAYER = {module: layer for layer, modules in LAYERS.items() for module in modules}
 HEIGHT = {layer: height for height, layer in enumerate(LAYERS)}

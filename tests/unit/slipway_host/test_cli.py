@@ -65,6 +65,8 @@ def test_the_effective_configuration_needs_no_account(folder: Path) -> None:
         (("deploy", "--environment=prud"), 1, "prud"),
         (("deploy", "--commit=--output=x"), 1, "has no commit '--output=x'"),
         (("config", "--config=absent.yaml"), 1, "absent.yaml cannot be read"),
+        (("migrate",), 1, "Error: migrate: REGISTRY_PASSWORD is not given. Landed: nothing. Next: export"),
+        (("status", "--app-secret=X"), 2, "unrecognized arguments: --app-secret=X"),
         (("gitops", "--receipt=absent"), 1, "absent cannot be read"),
         (("deploy", "--image=api=latest"), 1, "is no image"),
         (("deply",), 2, "invalid choice: 'deply'"),
@@ -95,6 +97,24 @@ def test_a_receipt_of_another_environment_is_refused(folder: Path) -> None:
     (folder / "receipt.json").write_text(json.dumps(receipt))
     done = run(folder, "deploy", "--receipt=receipt.json", "--environment=dev")
     assert "is a receipt of environment prod, and dev was asked for" in done.stderr
+
+
+@pytest.mark.parametrize("command", ["deploy", "migrate", "gitops"])
+def test_where_a_signature_is_required_no_image_passes_that_nothing_verifies(
+    folder: Path, command: str
+) -> None:
+    """A receipt that says so is no proof either, and no account is asked for before."""
+    required = {**CONFIG, "environments": {"prod": {"requireSignature": True}}}
+    (folder / "slipway.yaml").write_text(json.dumps(required))
+    done = run(folder, command, "--environment=prod")
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert done.stderr == (
+        f"Error: {command}: prod requires a verified signature of each image, and nothing here verifies one: "
+        "only `dagger call deploy` has cosign. Landed: nothing. Next: dagger call --environment=prod deploy\n"
+    )
+    # What runs no image goes on, here to the next thing that is missing.
+    assert "no kubeconfig" in run(folder, "status", "--environment=prod").stderr
 
 
 def test_secrets_leave_the_environment_and_may_come_from_files(tmp_path: Path) -> None:

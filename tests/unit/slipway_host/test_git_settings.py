@@ -21,7 +21,7 @@ def config(repository: str = "https://github.com/acme/gitops.git", **more: Any) 
         "environments": environments,
         "services": {"api": {}},
     }
-    return Config.model_validate(document, strict=False)
+    return Config.model_validate(document)
 
 
 def settings(found: Config, environment: str = "prod") -> GitSettings:

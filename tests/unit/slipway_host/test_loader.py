@@ -31,6 +31,12 @@ def test_under_ten_lines_are_a_whole_configuration() -> None:
     assert config.services["api"].health.path == "/health"
 
 
+def test_a_list_of_host_keys_is_one() -> None:
+    line = f"git.example.com ssh-ed25519 {'A' * 68}"
+    keyed = GOOD.replace("gitops.git\n", f"gitops.git\n  knownHosts:\n    - {line}\n")
+    assert load_config(keyed).gitops.known_hosts == (line,)
+
+
 @pytest.mark.parametrize(
     ("old", "new", "expected"),
     [

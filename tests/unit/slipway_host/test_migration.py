@@ -3,145 +3,31 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, cast
 
-import anyio
-import anyio.lowlevel
 import pytest
 from tenacity import wait_none
 
-from slipway_host import creation, migration, waiting
+from slipway_host import creation, migration, migration_turn, waiting
 from slipway_host.errors import (
     AccessDeniedError,
     ConflictError,
     DeadlineError,
     DeliveryError,
     MigrationFailedError,
-    NotFoundError,
     ServiceUnavailableError,
     UnknownOutcomeError,
 )
-from slipway_host.migration import migrate
 from slipway_host.results import Status
-from slipway_host.settings import MigrationSettings, SecretsSettings, Target
-
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
-
-    from slipway_host.kube import KubeClient
-    from slipway_host.results import StageResult
-
-Json = dict[str, Any]
-DIGEST = "sha256:" + "a" * 64
-TARGET = Target(
-    service="api",
-    app="api",
-    environment="prod",
-    commit="0e123456" + "0" * 32,
-    repository="registry.test:5000/acme/api",
-    namespace="mosuon",
-    values="apps/api/values.yaml",
-    argocd_namespace="argocd",
-    workload_kind="Deployment",
-    workload_name="api",
-    health_path="/health",
-    health_port=4000,
-    health_stable_s=0,
-    database=None,
-    secrets=SecretsSettings(name="api-secrets"),
-    migration=MigrationSettings(command=("/app/migrate",), timeout_s=600),
-)
-DONE = [{"type": "Complete", "status": "True"}]
-FAILED = [{"type": "Failed", "status": "True", "reason": "BackoffLimitExceeded"}]
-
-
-class Cluster:
-    """One Job and its pod; `looks` holds what becomes of the Job before each of the next looks."""
-
-    def __init__(self, job: Json | None = None) -> None:
-        self.job = job
-        self.pods: list[Json] = []
-        self.looks: list[Callable[[], object]] = []
-        self.creations: list[DeliveryError | None] = []
-        self.created = self.deleted = 0
-        self.log: list[str | DeliveryError] = []
-        self.end_log = "from the end of the log"
-
-    def became(self, conditions: list[Json], code: int = 0) -> None:
-        self.pods = [pod({"terminated": {"exitCode": code}})]
-        self.job = {**(self.job or {}), "status": {"conditions": conditions}}
-
-    async def find(self, path: str) -> Json | None:
-        await anyio.lowlevel.checkpoint()
-        if "/secrets/" in path:
-            return None
-        if self.looks and self.job:
-            self.looks.pop(0)()
-        return self.job
-
-    async def create(self, path: str, body: Json) -> Json:
-        await anyio.lowlevel.checkpoint()
-        assert path == "/apis/batch/v1/namespaces/mosuon/jobs"
-        error = self.creations.pop(0) if self.creations else None
-        if isinstance(error, ConflictError):
-            raise error
-        self.created += 1
-        self.job = {**body, "metadata": {**body["metadata"], "uid": f"u{self.created}"}}
-        if error:
-            raise error
-        return self.job
-
-    async def delete(self, _path: str, *, uid: str) -> None:
-        await anyio.lowlevel.checkpoint()
-        if not self.job or self.job["metadata"]["uid"] != uid:
-            raise NotFoundError("it has gone")
-        self.deleted += 1
-        self.job = None
-
-    async def list(self, _path: str, *, selector: str) -> list[Json]:
-        await anyio.lowlevel.checkpoint()
-        assert selector.startswith("batch.kubernetes.io/job-name=api-migrate-0e123456-")
-        return self.pods
-
-    async def watch(self, *_: str, **__: str) -> AsyncIterator[tuple[str, Json]]:
-        while True:
-            await anyio.sleep(0.001)
-            yield "MODIFIED", {}
-
-    async def follow_log(self, *_: str, silence_s: float) -> AsyncIterator[str]:
-        assert silence_s > 600
-        for line in self.log:
-            await anyio.lowlevel.checkpoint()
-            if isinstance(line, DeliveryError):
-                raise line
-            yield line
-
-    async def pod_log(self, *_: str) -> str:
-        await anyio.lowlevel.checkpoint()
-        return self.end_log
-
-
-def pod(state: Json) -> Json:
-    return {
-        "metadata": {"name": "api-0", "namespace": "mosuon"},
-        "spec": {"containers": [{"name": "migration"}]},
-        "status": {"phase": "Running", "containerStatuses": [{"name": "migration", "state": state}]},
-    }
-
-
-def existing(conditions: list[Json]) -> Json:
-    return {"metadata": {"name": "x", "uid": "old"}, "status": {"conditions": conditions}}
+from slipway_host.settings import MigrationSettings
+from support.migration import DONE, FAILED, TARGET, Cluster, existing, run
 
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(creation, "wait_random_exponential", lambda **_: wait_none())
     monkeypatch.setattr(waiting, "SETTLE_S", 0.001)
-
-
-async def run(cluster: Cluster, target: Target = TARGET, lines: list[str] | None = None) -> StageResult:
-    report = (lines if lines is not None else []).append
-    return await migrate(cast("KubeClient", cluster), target, digest=DIGEST, report=report)
+    monkeypatch.setattr(migration, "GRACE_S", 0.5)
+    monkeypatch.setattr(migration_turn, "POLL_S", 0.001)
 
 
 async def test_without_a_migration_nothing_is_asked() -> None:
@@ -223,7 +109,9 @@ async def test_a_pod_that_vanished_leaves_kubernetes_reason() -> None:
         await run(cluster)
 
 
-async def test_our_own_deadline_holds_where_kubernetes_keeps_silent(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(migration, "GRACE_S", -599.9)
-    with pytest.raises(DeadlineError, match="no end after 600 s"):
-        await run(Cluster())
+async def test_our_own_deadline_holds_where_kubernetes_keeps_silent() -> None:
+    brief = MigrationSettings(command=("/app/migrate",), timeout_s=1)
+    cluster = Cluster()
+    with pytest.raises(DeadlineError, match="no end after 1 s"):
+        await run(cluster, replace(TARGET, migration=brief))
+    assert (cluster.created, cluster.turn) == (1, None)

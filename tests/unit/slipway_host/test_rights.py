@@ -6,7 +6,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
 from slipway_host.rights import Right, denied, manifests, rights
-from slipway_host.settings import DatabaseSettings, PostgresSettings, SecretsSettings, Target
+from slipway_host.settings import (
+    DatabaseSettings,
+    MigrationSettings,
+    PostgresSettings,
+    SecretsSettings,
+    Target,
+)
 
 if TYPE_CHECKING:
     from slipway_host.kube import KubeClient
@@ -55,6 +61,13 @@ def test_service_without_a_database_needs_nothing_where_the_database_is() -> Non
     found = rights(replace(TARGET, database=None), POSTGRES)
     assert not any(right.namespace == "infra" for right in found)
     assert "create pods/exec in namespace infra" in words(rights(TARGET, POSTGRES))  # fault 49
+
+
+def test_a_migration_needs_jobs_where_the_service_is_and_only_then() -> None:
+    verbs = ("get", "list", "watch", "create", "delete")
+    jobs = {f"{verb} jobs.batch in namespace mosuon" for verb in verbs}
+    migrating = replace(TARGET, migration=MigrationSettings(command=("/app/migrate",)))
+    assert set(words(rights(migrating, POSTGRES))) - set(words(rights(TARGET, POSTGRES))) == jobs
 
 
 async def test_what_the_server_denies_is_returned_and_nothing_else() -> None:

@@ -8,6 +8,7 @@ import pytest
 from pydantic import SecretStr, ValidationError
 
 from slipway_host.config import Config
+from slipway_host.connection import composed, database_url, url_parts
 from slipway_host.errors import SettingsError
 from slipway_host.settings import DatabaseSettings, MigrationSettings, Target
 from slipway_host.targets import postgres_settings, target_of
@@ -79,6 +80,23 @@ def test_services_connect_to_the_cluster_s_service_or_to_where_the_connection_st
     outside = postgres_settings(config(postgres={"ca": CERTIFICATE}), admin_password=None, dsn=dsn)
     assert (outside.host, outside.port) == ("db.example.com", 6432)
     assert (outside.dsn, outside.ca) == (dsn, CERTIFICATE)
+    assert (inside.sslmode, outside.sslmode) == ("", "")
+
+
+@pytest.mark.parametrize("mode", ["verify-full", "verify-ca", "disable"])
+def test_services_speak_tls_as_the_connection_string_says_and_only_where_it_does(mode: str) -> None:
+    dsn = SecretStr(f"postgresql://admin:canary@db.example.com/x?sslmode={mode}")
+    outside = postgres_settings(config(), admin_password=None, dsn=dsn)
+    assert outside.sslmode == mode
+    url = database_url(DatabaseSettings(name="api", role="api"), outside, "p/w")
+    assert url == f"postgresql://api:p%2Fw@db.example.com:5432/api?sslmode={mode}"
+    parts = url_parts(url)
+    assert parts
+    assert (*parts[:2], parts[2].get_secret_value()) == ("api", "api", "p/w")
+    owner, password = DatabaseSettings(name="api", role="api"), SecretStr("p/w")
+    assert composed("{url}", owner, outside, password) == url
+    own = composed("{url}?sslmode=require", owner, outside, password)
+    assert own == "postgresql://api:p%2Fw@db.example.com:5432/api?sslmode=require"
 
 
 def test_a_connection_string_that_cannot_be_used_is_refused_before_anything_is_done() -> None:

@@ -1,0 +1,67 @@
+"""The accounts of a `slipway-host` command, as the settings of what it talks to."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from slipway_host import targets
+from slipway_host.errors import SettingsError
+from slipway_host.passage import Accounts
+
+if TYPE_CHECKING:
+    from slipway_host.config import Config
+    from slipway_host.environ import Environ
+    from slipway_host.settings import GitSettings, PostgresSettings, RegistrySettings
+
+
+def registry_account(environ: Environ, config: Config, environment: str) -> RegistrySettings:
+    """Return the account at the environment's registry.
+
+    Raises:
+        SettingsError: name or password is not given.
+    """
+    password = environ.required("REGISTRY_PASSWORD")
+    username = environ.text("REGISTRY_USERNAME")
+    if not username:
+        raise SettingsError("REGISTRY_USERNAME is not given", next_command="export REGISTRY_USERNAME")
+    return targets.registry_settings(config, environment=environment, username=username, password=password)
+
+
+def git_account(environ: Environ, config: Config, environment: str) -> GitSettings:
+    """Return the GitOps repository, and the account that writes to it; over ssh, the agent may be that.
+
+    Raises:
+        SettingsError: the token is not given, which https and pull requests need.
+    """
+    needed = targets.proposes(config, environment) or config.gitops.repository.startswith("https://")
+    return targets.git_settings(
+        config,
+        environment=environment,
+        username=environ.text("GIT_USERNAME", "slipway"),
+        token=environ.required("GH_PAT") if needed else None,
+        ssh_key=environ.secret("GIT_SSH_KEY"),
+        signing_key=environ.secret("GIT_SIGNING_KEY"),
+    )
+
+
+def postgres_account(environ: Environ, config: Config) -> PostgresSettings:
+    """Return the PostgreSQL server; without an account for it, the cluster's own Secret is read.
+
+    Raises:
+        SettingsError: the connection string cannot be used.
+    """
+    password, dsn = environ.secret("POSTGRES_PASSWORD"), environ.secret("POSTGRES_DSN")
+    return targets.postgres_settings(config, admin_password=password, dsn=dsn)
+
+
+def all_accounts(environ: Environ, config: Config, environment: str) -> Accounts:
+    """Return every account that a deploy needs.
+
+    Raises:
+        SettingsError: one that is needed is not given, or cannot be used.
+    """
+    return Accounts(
+        registry=registry_account(environ, config, environment),
+        git=git_account(environ, config, environment),
+        postgres=postgres_account(environ, config),
+    )
