@@ -127,14 +127,18 @@ class Application:
         ]
         found = [str(self.last.get("message", ""))] if self.phase != "Succeeded" else []
         found += [f"{_resource(item)}: {item.get('message', '')}" for item in failing[:3]]
-        for item in self.status.get("conditions") or []:
-            if str(item.get("type", "")).endswith("Error"):
-                found.append(f"{item['type']}: {item.get('message', '')}")
+        found.append(self.conditions())
         if self.sync_status == "OutOfSync":
             resources = self.status.get("resources") or []
             drift = [_resource(item) for item in resources if item.get("status") == "OutOfSync"]
             found.append(f"OutOfSync: {', '.join(drift[:5])}" if drift else "")
         return quote("; ".join(filter(None, found)))
+
+    def conditions(self) -> str:
+        """Return the errors that Argo CD has with the Application itself, its source above all."""
+        conditions = self.status.get("conditions") or []
+        errors = [item for item in conditions if str(item.get("type", "")).endswith("Error")]
+        return quote("; ".join(f"{item['type']}: {item.get('message', '')}" for item in errors))
 
 
 def _marked(operation: Json, request: str) -> bool:

@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from slipway_host import effective, git, kube_files, passage, receipt, selection, targets
+from slipway_host import effective, git, kube_files, overview, passage, receipt, selection, targets
 from slipway_host.delivery import Delivery
 from slipway_host.document import parse
 from slipway_host.errors import DeliveryError, SettingsError
@@ -164,10 +164,13 @@ class Job:
             await self._each(self.ways, one)
         return self._said()
 
-    async def _status(self, _config: Config, _environment: str, found: list[Target]) -> str:
+    async def _status(self, config: Config, environment: str, found: list[Target]) -> str:
+        async def repository() -> GitSettings:
+            return self._git(config, environment)
+
         async with self._cluster() as kube:
-            said = await together(*(self._delivery(kube, target).status for target in found))
-        return "\n".join(f"{t.service}: {text}" for t, text in zip(found, said, strict=True))
+            said = await overview.overviews(found, kube=kube, repository=repository)
+        return overview.screen(said)
 
     @staticmethod
     async def _each(ways: Sequence[W], call: Callable[[W], Awaitable[None]]) -> None:

@@ -58,8 +58,10 @@ LAYERS = {
     "domain": {
         "application",
         "argocd",
+        "argocd_checks",
         "connection",
         "branch_writer",
+        "checks",
         "creation",
         "database",
         "database_state",
@@ -103,7 +105,7 @@ LAYERS = {
         "waiting",
         "workload",
     },
-    "pipeline": {"delivery", "passage"},
+    "pipeline": {"delivery", "doctor", "overview", "passage"},
     "entry": {"cli", "command", "environ", "intake", "job"},
 }
 LAYER = {module: layer for layer, modules in LAYERS.items() for module in modules}

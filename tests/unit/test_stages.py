@@ -36,9 +36,11 @@ def test_functions_are_the_stages_of_the_chain_and_the_chain() -> None:
     others = {
         "config",
         "deploy",
+        "doctor",
         "image",
         "logs",
         "metrics",
+        "rbac",
         "rotate",
         "scan_reports",
         "status",
