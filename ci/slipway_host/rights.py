@@ -10,6 +10,8 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
+import anyio
+
 from slipway_host.application import GROUP as ARGOCD_GROUP
 from slipway_host.together import together
 
@@ -24,6 +26,8 @@ REVIEWS = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
 RBAC = "rbac.authorization.k8s.io"
 ARGOCD = ARGOCD_GROUP.split("/")[2]
 NAME = "slipway"
+AT_ONCE = 4
+"""Questions at once: they are many, and other checks share the connections."""
 
 
 @dataclass(frozen=True, kw_only=True, order=True)
@@ -132,8 +136,13 @@ async def denied(kube: KubeClient, asked: Iterable[Right]) -> list[Right]:
     Raises:
         DeliveryError: the API server does not answer, or knows no such account.
     """
-    every = list(asked)
-    allowed = await together(*(partial(_allowed, kube, right) for right in every))
+    every, few = list(asked), anyio.CapacityLimiter(AT_ONCE)
+
+    async def allowed_one(right: Right) -> bool:
+        async with few:
+            return await _allowed(kube, right)
+
+    allowed = await together(*(partial(allowed_one, right) for right in every))
     return [right for right, granted in zip(every, allowed, strict=True) if not granted]
 
 
