@@ -7,6 +7,7 @@ from slipway import engine_checks
 from slipway.checkout import Checkout
 from slipway.inputs import Stage
 from slipway.work import cluster, open_works
+from slipway_host import targets
 from slipway_host.checks import Check, CheckStatus, Finding, Result, examine
 from slipway_host.doctor import World
 from slipway_host.errors import SettingsError
@@ -45,6 +46,7 @@ async def examination(inputs: Stage, services: list[str] | None) -> list[Result]
             registry=first.registry,
             repository=first.git,
             postgres=first.postgres,
+            api=targets.server_api(checkout.config, inputs.environment),
             in_cluster=inputs.postgres_dsn is None,
         )
         return await examine(

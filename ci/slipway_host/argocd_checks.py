@@ -35,12 +35,22 @@ def _sources(app: Application) -> list[Json]:
     return [dict(source) for source in spec.get("sources") or [spec.get("source") or {}]]
 
 
-def application(app: Application, target: Target, settings: GitSettings) -> Finding:
-    """Return whether an Application follows the values file that the pipeline writes (R12)."""
+def application(app: Application, target: Target, settings: GitSettings, *, head: str) -> Finding:
+    """Return whether an Application follows the values file that the pipeline writes (R12).
+
+    Args:
+        app: the Application.
+        target: the service.
+        settings: the GitOps repository.
+        head: the branch's commit; an error of an older one may be mended already.
+    """
     if elsewhere := _elsewhere(app, target, settings):
         return elsewhere
     if broken := app.conditions():
-        return Finding(status=CheckStatus.FAILED, found=broken, fix=app.command)
+        if head in app.revisions:
+            return Finding(status=CheckStatus.FAILED, found=broken, fix=app.command)
+        found = f"not compared since the branch moved to {head[:8]}; before: {broken}"
+        return Finding(status=CheckStatus.WARNING, found=found, fix=app.command)
     if held := _held(app):
         return Finding(status=CheckStatus.WARNING, found=held, fix=app.command)
     automated = (app.body["spec"].get("syncPolicy") or {}).get("automated")

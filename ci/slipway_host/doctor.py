@@ -15,25 +15,30 @@ from slipway_host import (
     argocd_checks,
     database_state,
     git,
-    gitops,
     rights,
     secrets,
-    values,
 )
 from slipway_host.application import Application, read_application, watched_application
+from slipway_host.branch_checks import BranchChecks
 from slipway_host.checks import Check, CheckStatus, Finding, skipped
 from slipway_host.delivery import connect_sql
-from slipway_host.errors import AccessDeniedError, DeliveryError, quote
+from slipway_host.errors import AccessDeniedError, quote
 from slipway_host.postgres import FIXED_DATABASE
 from slipway_host.registry import RegistryClient
-from slipway_host.together import Once, together
+from slipway_host.together import Once
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
     from slipway_host.kube import KubeClient
     from slipway_host.postgres import SqlRunner
-    from slipway_host.settings import GitSettings, PostgresSettings, RegistrySettings, Target
+    from slipway_host.settings import (
+        GitSettings,
+        PostgresSettings,
+        PullRequestSettings,
+        RegistrySettings,
+        Target,
+    )
 
 OLDEST_KUBERNETES = (1, 28)
 OLDEST_POSTGRESQL = 13
@@ -41,8 +46,6 @@ CLUSTER = "kubernetes"
 REPOSITORY = "git"
 SERVER = "postgresql"
 SQL_S = 10.0
-# Never written anywhere: only to see that the value could be replaced.
-_TRIAL, _NO_DIGEST = "trial", "sha256:" + "0" * 64
 
 
 @dataclass(kw_only=True)
@@ -55,6 +58,7 @@ class World:
         registry: the account there.
         repository: the GitOps repository and its account.
         postgres: the PostgreSQL server.
+        api: the GitOps server's API, where it is known: it tells the rules for a branch.
         in_cluster: whether the way to PostgreSQL leads through the cluster.
         protocols: transports that git may use.
     """
@@ -64,13 +68,17 @@ class World:
     registry: Callable[[], Awaitable[RegistrySettings]]
     repository: Callable[[], Awaitable[GitSettings]]
     postgres: Callable[[], Awaitable[PostgresSettings]]
+    api: PullRequestSettings | None = None
     in_cluster: bool = True
     protocols: tuple[str, ...] = git.SAFE_PROTOCOLS
 
     def checks(self) -> list[Check]:
         """Return the checks of everything that all or one of the services need."""
-        found = [Check(name=CLUSTER, look=self._cluster), Check(name=REPOSITORY, look=self._repository)]
-        found.append(Check(name="git push", look=self._push, needs=(REPOSITORY,)))
+        found = [
+            Check(name=CLUSTER, look=self._cluster),
+            Check(name=REPOSITORY, look=self._branches.repository),
+        ]
+        found.append(Check(name="git push", look=self._branches.push, needs=(REPOSITORY,)))
         if any(target.database for target in self.targets):
             needs = (CLUSTER,) if self.in_cluster else ()
             found.append(Check(name=SERVER, look=self._server, needs=needs))
@@ -86,7 +94,7 @@ class World:
         found = [
             check("registry pull", self._pull),
             check("registry push", self._registry_push),
-            check("values", self._values, REPOSITORY),
+            check("values", self._branches.values, REPOSITORY),
             check("rights", self._rights, CLUSTER),
             check("namespace", self._namespace, CLUSTER),
             check("secret", self._secret, CLUSTER),
@@ -100,7 +108,9 @@ class World:
     def __post_init__(self) -> None:
         """Make what is opened once, for all checks that need it."""
         self._kube = Once(self.kube)
-        self._branch = Once(self._open)
+        self._branches = BranchChecks(
+            [target.values for target in self.targets], self.repository, self.api, self.protocols
+        )
         self._sql = Once(self._connect)
 
     # --- registry -------------------------------------------------------------------------------
@@ -117,58 +127,6 @@ class World:
         async with RegistryClient(settings) as client:
             await client.try_push(_path(target, settings))
         return Finding(found=f"{settings.username} may push to {target.repository}")
-
-    # --- GitOps repository ----------------------------------------------------------------------
-
-    async def _open(self) -> _Branch:
-        settings = await self.repository()
-        files: dict[str, bytes | DeliveryError] = {}
-        refused: list[DeliveryError] = []
-        async with git.clone(settings, protocols=self.protocols) as copy:
-            head = await copy.fetch()
-
-            async def read() -> None:
-                for path in dict.fromkeys(target.values for target in self.targets):
-                    try:
-                        files.update(await copy.read([path]))
-                    except DeliveryError as error:
-                        files[path] = error
-
-            async def push() -> None:
-                try:
-                    await copy.try_push()
-                    await gitops.check_proposals(settings)
-                except DeliveryError as error:
-                    refused.append(error)
-
-            await together(read, push)
-            address = str(copy.address)
-        return _Branch(settings=settings, address=address, head=head, files=files, refused=refused)
-
-    async def _repository(self) -> Finding:
-        branch = await self._branch()
-        return Finding(found=f"{branch.settings.branch} of {branch.address} is at {branch.head[:8]}")
-
-    async def _push(self) -> Finding:
-        branch = await self._branch()
-        if branch.refused:
-            raise branch.refused[0]
-        settings = branch.settings
-        if settings.pull_request:
-            return Finding(found=f"{settings.username} may push branches, and open pull requests")
-        # A server's rules for a branch judge commits: a dry run has none to show them.
-        return Finding(
-            found=f"the account may push; rules for {settings.branch} are asked at the first real push"
-        )
-
-    async def _values(self, target: Target) -> Finding:
-        data = (await self._branch()).files[target.values]
-        if isinstance(data, DeliveryError):
-            raise data
-        tag = values.read_tag(data)
-        digest = _NO_DIGEST if values.read_digest(data) is not None else None
-        values.set_image(data, tag=_TRIAL, digest=digest, path=target.values)
-        return Finding(found=f"{target.values} names {tag or 'no tag yet'}, and can be edited")
 
     # --- cluster --------------------------------------------------------------------------------
 
@@ -221,7 +179,8 @@ class World:
 
     async def _application(self, target: Target) -> Finding:
         app = await read_application(await self._kube(), target)
-        return argocd_checks.application(app, target, await self.repository())
+        branch = await self._branches.look()
+        return argocd_checks.application(app, target, branch.settings, head=branch.head)
 
     async def _windows(self, target: Target) -> Finding:
         kube = await self._kube()
@@ -277,25 +236,6 @@ class World:
         database_state.refuse(seen, settings)
         there = "is there" if seen.done(settings) else "is not complete yet; the next deploy makes it"
         return Finding(found=f"database {settings.name} of role {settings.role} {there}")
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Branch:
-    """The GitOps branch as one look saw it.
-
-    Args:
-        settings: repository and account.
-        address: for people.
-        head: the branch's commit.
-        files: each values file, or why it is none.
-        refused: why the account may not push; empty where it may.
-    """
-
-    settings: GitSettings
-    address: str
-    head: str
-    files: dict[str, bytes | DeliveryError]
-    refused: list[DeliveryError]
 
 
 def _path(target: Target, settings: RegistrySettings) -> str:

@@ -60,6 +60,7 @@ LAYERS = {
         "argocd",
         "argocd_checks",
         "connection",
+        "branch_checks",
         "branch_writer",
         "checks",
         "creation",

@@ -31,6 +31,7 @@ TARGET = Target(
     database=None,
     secrets=SecretsSettings(name="api-secrets"),
 )
+HEAD = "c" * 40
 GIT = GitSettings(url="https://git.test/acme/gitops.git", branch="main")
 BODY: Json = {
     "metadata": {"name": "api", "namespace": "argocd"},
@@ -43,7 +44,7 @@ BODY: Json = {
         "destination": {"namespace": "mosuon"},
         "syncPolicy": {"automated": {"selfHeal": True}},
     },
-    "status": {"sync": {"status": "Synced"}, "health": {"status": "Healthy"}},
+    "status": {"sync": {"status": "Synced", "revision": HEAD}, "health": {"status": "Healthy"}},
 }
 
 
@@ -85,7 +86,7 @@ def source(**changes: Any) -> Application:
     ],
 )
 def test_application_that_follows_the_values_file_is_well(found: Application) -> None:
-    said = application(found, TARGET, GIT)
+    said = application(found, TARGET, GIT, head=HEAD)
     assert said.status is CheckStatus.OK, said.found
     assert "automated sync with self-heal" in said.found
 
@@ -133,13 +134,22 @@ def test_application_that_follows_the_values_file_is_well(found: Application) ->
 def test_what_keeps_a_deploy_from_arriving_is_named(
     found: Application, status: CheckStatus, reason: str
 ) -> None:
-    said = application(found, TARGET, GIT)
+    said = application(found, TARGET, GIT, head=HEAD)
     assert (said.status, reason in said.found) == (status, True), said.found
     assert said.fix == "kubectl -n argocd get application api -o yaml"
 
 
+def test_error_of_an_older_commit_may_be_mended_already() -> None:
+    broken = {"conditions": [{"type": "ComparisonError", "message": "no such file"}]}
+    said = application(app(status=broken), TARGET, GIT, head="d" * 40)
+    assert said.status is CheckStatus.WARNING
+    assert "not compared since the branch moved to dddddddd" in said.found
+
+
 def test_token_in_an_applications_address_is_not_shown() -> None:
-    said = application(source(repoURL="https://bot:canary-4711@git.test/acme/other.git"), TARGET, GIT)
+    said = application(
+        source(repoURL="https://bot:canary-4711@git.test/acme/other.git"), TARGET, GIT, head=HEAD
+    )
     assert "canary" not in said.found
 
 
@@ -152,7 +162,7 @@ def test_token_in_an_applications_address_is_not_shown() -> None:
     ],
 )
 def test_sync_policy_is_said(policy: Json | None, words: str) -> None:
-    assert words in application(app(spec={"syncPolicy": policy}), TARGET, GIT).found
+    assert words in application(app(spec={"syncPolicy": policy}), TARGET, GIT, head=HEAD).found
 
 
 NOW = dt.datetime(2026, 1, 1, 12, tzinfo=dt.UTC)
