@@ -39,7 +39,8 @@ async def examination(inputs: Stage, services: list[str] | None) -> list[Result]
         async def kube() -> "KubeClient":
             return await stack.enter_async_context(cluster(inputs))
 
-        first = works[0]
+        first, given = works[0], (inputs.cosign_key, inputs.cosign_public_key, inputs.cosign_identity_token)
+        signs = first.environment.require_signature or any(secret is not None for secret in given)
         world = World(
             targets=[work.target for work in works],
             kube=kube,
@@ -53,7 +54,7 @@ async def examination(inputs: Stage, services: list[str] | None) -> list[Result]
             [
                 Check(name="configuration", look=configuration),
                 Check(name="source", look=source),
-                *engine_checks.checks(checkout),
+                *engine_checks.checks(checkout, signs=signs),
                 *world.checks(),
             ]
         )
