@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 import time
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from slipway_host import effective, git, kube_files, overview, passage, receipt, selection, targets
+from slipway_host import (
+    checks,
+    doctor,
+    effective,
+    git,
+    kube_files,
+    overview,
+    passage,
+    receipt,
+    selection,
+    targets,
+)
 from slipway_host.delivery import Delivery
 from slipway_host.document import parse
 from slipway_host.errors import DeliveryError, SettingsError
@@ -28,7 +39,7 @@ if TYPE_CHECKING:
     from slipway_host.kube import KubeClient
     from slipway_host.progress import Report
     from slipway_host.remote_image import RemoteImage
-    from slipway_host.settings import GitSettings, Target
+    from slipway_host.settings import GitSettings, PostgresSettings, RegistrySettings, Target
 
 W = TypeVar("W", bound=Way)
 
@@ -83,6 +94,7 @@ class Job:
             "database": self._database,
             "sync": self._sync,
             "status": self._status,
+            "doctor": self._doctor,
         }
         return await stage[self._options.command](config, environment, found)
 
@@ -172,6 +184,33 @@ class Job:
             said = await overview.overviews(found, kube=kube, repository=repository)
         return overview.screen(said)
 
+    async def _doctor(self, config: Config, environment: str, found: list[Target]) -> str:
+        async with AsyncExitStack() as stack:
+
+            async def kube() -> KubeClient:
+                return await stack.enter_async_context(self._cluster())
+
+            async def registry() -> RegistrySettings:
+                return self._registry(config, environment)
+
+            async def repository() -> GitSettings:
+                return self._git(config, environment)
+
+            async def postgres() -> PostgresSettings:
+                return self._postgres(config)
+
+            world = doctor.World(
+                targets=found,
+                kube=kube,
+                registry=registry,
+                repository=repository,
+                postgres=postgres,
+                api=targets.server_api(config, environment),
+            )
+            results = await checks.examine(world.checks())
+        self.error = checks.failure(results)
+        return checks.table(results)
+
     @staticmethod
     async def _each(ways: Sequence[W], call: Callable[[W], Awaitable[None]]) -> None:
         await together(*(partial(way.guarded, partial(call, way)) for way in ways))
@@ -230,17 +269,21 @@ class Job:
         username = self._environ.text("GIT_USERNAME", "slipway")
         return targets.git_settings(config, environment=environment, username=username, token=token)
 
-    def _accounts(self, config: Config, environment: str) -> Accounts:
+    def _registry(self, config: Config, environment: str) -> RegistrySettings:
         password = self._environ.required("REGISTRY_PASSWORD")
         username = self._environ.text("REGISTRY_USERNAME")
         if not username:
             raise SettingsError("REGISTRY_USERNAME is not given", next_command="export REGISTRY_USERNAME")
+        return targets.registry_settings(
+            config, environment=environment, username=username, password=password
+        )
+
+    def _postgres(self, config: Config) -> PostgresSettings:
+        return targets.postgres_settings(config, admin_password=self._environ.secret("POSTGRES_PASSWORD"))
+
+    def _accounts(self, config: Config, environment: str) -> Accounts:
         return Accounts(
-            registry=targets.registry_settings(
-                config, environment=environment, username=username, password=password
-            ),
+            registry=self._registry(config, environment),
             git=self._git(config, environment),
-            postgres=targets.postgres_settings(
-                config, admin_password=self._environ.secret("POSTGRES_PASSWORD")
-            ),
+            postgres=self._postgres(config),
         )
