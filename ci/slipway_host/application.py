@@ -176,6 +176,10 @@ class Application:
             found.append(f"OutOfSync: {', '.join(drift[:5])}" if drift else "")
         return quote("; ".join(dict.fromkeys(filter(None, found))))
 
+    def conditions(self) -> str:
+        """Return the errors that Argo CD has with the Application itself, its source above all."""
+        return quote("; ".join(f"{kind}: {message}" for kind, message in self.errors()))
+
 
 def _marked(operation: Json, request: str) -> bool:
     return any(item.get("value") == request for item in operation.get("info") or [])

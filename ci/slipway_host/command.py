@@ -42,7 +42,8 @@ COMMANDS = {
         "slipway-host gitops --image api=sha256:…",
     ),
     "sync": ("have Argo CD apply the newest commit of the branch, and wait", "slipway-host sync"),
-    "status": ("show what Argo CD and Kubernetes say, and what each pod runs", "slipway-host status"),
+    "status": ("show what runs since when, by which commits and whom, and how it is", "slipway-host status"),
+    "doctor": ("check rights and reachability of all that a deploy needs", "slipway-host doctor"),
     "config": ("show the effective configuration, with the origin of each value", "slipway-host config"),
 }
 WITH_IMAGES = ("deploy", "migrate", "gitops")

@@ -28,7 +28,6 @@ from slipway_host import (
     rotation,
     secrets,
 )
-from slipway_host.application import read_application
 from slipway_host.image_change import ImageChange
 from slipway_host.results import StageResult, Status
 from slipway_host.settings import Deadlines
@@ -79,6 +78,17 @@ async def commit(
             outputs=outputs,
         )
     return results
+
+
+async def connect_sql(kube: KubeClient | None, settings: PostgresSettings, *, deadline_s: float) -> SqlRunner:
+    """Return the way to the PostgreSQL server that the settings name, as its administrator.
+
+    Without a connection string, it leads through the cluster.
+    """
+    if settings.dsn is not None:
+        return await postgres_dsn.connect(settings.dsn, ca=settings.ca, deadline_s=deadline_s)
+    assert kube is not None  # noqa: S101 - who gives no connection string gives a cluster
+    return await postgres_pods.connect(kube, settings, deadline_s=deadline_s)
 
 
 @dataclass(kw_only=True)
@@ -257,30 +267,5 @@ class Delivery:
         found = [proof.image_id(pod, self.target).partition("@")[2] for pod in ready]
         return next(filter(None, found), "")
 
-    async def status(self) -> str:
-        """Return what Argo CD and Kubernetes say now, and what each pod runs; waits for nothing."""
-        target = self.target
-        app = await read_application(self.kube, target)
-        workload = await read_workload(self.kube, target)
-        what = f"{target.workload_kind}/{target.workload_name}"
-        lines = [f"Argo CD: {target.app} {app.summary()}"]
-        if complaints := app.complaints():
-            lines.append(f"  {complaints}")
-        if workload is None:
-            return "\n".join([*lines, f"{what} does not exist in namespace {target.namespace}"])
-        count = workload.count
-        lines.append(f"{what} in namespace {target.namespace}: {count.ready} of {count.wanted} pods ready")
-        for pod in workload.pods:
-            shown = proof.evidence(pod, target)
-            since = f" since {shown['started_at']}" if shown["started_at"] else ""
-            image = ", ".join(str(c.get("image")) for c in pod["spec"]["containers"])
-            lines.append(f"  {shown['name']}: {pods.state(pod)}{since}, {image}")
-            if shown["image_id"]:
-                lines.append(f"    {shown['image_id']}")
-        return "\n".join(lines)
-
     async def _sql(self, settings: PostgresSettings) -> SqlRunner:
-        deadline_s = self.deadlines.database_s
-        if settings.dsn is not None:
-            return await postgres_dsn.connect(settings.dsn, ca=settings.ca, deadline_s=deadline_s)
-        return await postgres_pods.connect(self.kube, settings, deadline_s=deadline_s)
+        return await connect_sql(self.kube, settings, deadline_s=self.deadlines.database_s)

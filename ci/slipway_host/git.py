@@ -8,7 +8,7 @@ act on, and bytes stay as they are.
 from __future__ import annotations
 
 import tempfile
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +17,7 @@ import anyio
 
 from slipway_host.errors import (
     NotFoundError,
+    PushRejectedError,
     ServiceUnavailableError,
     SettingsError,
     UnknownOutcomeError,
@@ -43,6 +44,15 @@ class LastCommit:
 
     commit: str
     values: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class CommitFacts:
+    """What a commit says of itself: its author, the author's time as ISO 8601, its first line."""
+
+    author: str
+    date: str
+    subject: str
 
 
 @dataclass(frozen=True)
@@ -212,6 +222,25 @@ class Clone:
             await self._program.network("push", "--porcelain", "--no-thin", *lease, "origin", target)
         except ServiceUnavailableError as error:
             raise UnknownOutcomeError(error.cause) from error
+
+    async def try_push(self) -> None:
+        """See that the account may push to the branch: all of a push but its content goes to the server.
+
+        What a rule of the server says to a commit (a protected branch, a hook), only a commit tells.
+
+        Raises:
+            AccessDeniedError: it may not.
+            ServiceUnavailableError: the server does not answer.
+        """
+        target = f"{self.head}:refs/heads/{self._settings.branch}"
+        with suppress(PushRejectedError):  # the branch has moved meanwhile: the account was let in
+            await self._program.network("push", "--porcelain", "--dry-run", "origin", target)
+
+    async def facts(self, commit: str) -> CommitFacts:
+        """Return who made a commit of this copy, and when."""
+        text = await self._program.local("log", "-1", "--format=%an <%ae>%x00%aI%x00%s", commit)
+        author, date, subject = text.decode(errors="replace").rstrip("\n").split("\0")
+        return CommitFacts(author=quote(author, limit=120), date=date, subject=quote(subject, limit=200))
 
     async def is_ancestor(self, commit: str, descendant: str) -> bool:
         """Return whether a commit is another or its ancestor, as far as the copy's history goes."""

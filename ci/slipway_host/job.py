@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 import time
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from slipway_host import effective, git, kube_files, passage, receipt, selection, targets
-from slipway_host.accounts import all_accounts, git_account, registry_account
+from slipway_host import (
+    checks,
+    doctor,
+    effective,
+    git,
+    kube_files,
+    overview,
+    passage,
+    receipt,
+    selection,
+    targets,
+)
+from slipway_host.accounts import all_accounts, git_account, postgres_account, registry_account
 from slipway_host.command import WITH_IMAGES
 from slipway_host.delivery import Delivery
 from slipway_host.document import parse
@@ -31,7 +42,7 @@ if TYPE_CHECKING:
     from slipway_host.passage import Accounts
     from slipway_host.progress import Report
     from slipway_host.remote_image import RemoteImage
-    from slipway_host.settings import Target
+    from slipway_host.settings import GitSettings, PostgresSettings, RegistrySettings, Target
 
 W = TypeVar("W", bound=Way)
 
@@ -88,6 +99,7 @@ class Job:
             "database": self._database,
             "sync": self._sync,
             "status": self._status,
+            "doctor": self._doctor,
         }
         return await stage[self._options.command](config, environment, found)
 
@@ -186,10 +198,40 @@ class Job:
             await self._each(ways, one)
         return self._said()
 
-    async def _status(self, _config: Config, _environment: str, found: list[Target]) -> str:
+    async def _status(self, config: Config, environment: str, found: list[Target]) -> str:
+        async def repository() -> GitSettings:
+            return git_account(self._environ, config, environment)
+
         async with self._cluster() as kube:
-            said = await together(*(self._delivery(kube, target).status for target in found))
-        return "\n".join(f"{t.service}: {text}" for t, text in zip(found, said, strict=True))
+            said = await overview.overviews(found, kube=kube, repository=repository)
+        return overview.screen(said)
+
+    async def _doctor(self, config: Config, environment: str, found: list[Target]) -> str:
+        async with AsyncExitStack() as stack:
+
+            async def kube() -> KubeClient:
+                return await stack.enter_async_context(self._cluster())
+
+            async def registry() -> RegistrySettings:
+                return registry_account(self._environ, config, environment)
+
+            async def repository() -> GitSettings:
+                return git_account(self._environ, config, environment)
+
+            async def postgres() -> PostgresSettings:
+                return postgres_account(self._environ, config)
+
+            world = doctor.World(
+                targets=found,
+                kube=kube,
+                registry=registry,
+                repository=repository,
+                postgres=postgres,
+                api=targets.server_api(config, environment),
+            )
+            results = await checks.examine(world.checks())
+        self.error = checks.failure(results)
+        return checks.table(results)
 
     @staticmethod
     async def _each(ways: Sequence[W], call: Callable[[W], Awaitable[None]]) -> None:

@@ -101,6 +101,16 @@ class PullRequestClient:
         if not rights.get("push", True):
             raise AccessDeniedError(f"the account at {self._host} may not push to {self._name}")
 
+    async def may_push(self, branch: str) -> bool | None:
+        """Return whether the rules for a branch let the account push to it, None where the server keeps that.
+
+        GitHub says that there are rules, and only to administrators whom they let through.
+        """
+        found = await self._call("GET", f"{self._path}/branches/{branch}")
+        if "user_can_push" in found:
+            return bool(found["user_can_push"])
+        return None if found.get("protected") else True
+
     async def ensure(self, *, head: str, base: str, title: str, body: str) -> PullRequest:
         """Return the open pull request of a branch, made or brought up to date as needed.
 

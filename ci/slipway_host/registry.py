@@ -1,4 +1,4 @@
-"""Reads image references from any OCI registry: what a tag means, and what the image says of itself."""
+"""Asks any OCI registry: what a tag means, what the image says of itself, and whether we may push."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     from slipway_host.settings import RegistrySettings
 
-OK, UNAUTHORIZED, FORBIDDEN, NOT_FOUND, TOO_MANY = 200, 401, 403, 404, 429
+OK, ACCEPTED, UNAUTHORIZED, FORBIDDEN, NOT_FOUND, TOO_MANY = 200, 202, 401, 403, 404, 429
 SERVER_ERROR = 500
 TRIES = 5
 RETRY_S = 60.0
@@ -84,7 +84,7 @@ class RegistryClient:
         import httpx
 
         self._settings = settings
-        # By repository: a token is good for one, and for some minutes.
+        # By scope: a token is good for one repository and what is done there, and for some minutes.
         self._tokens: dict[str, dict[str, str]] = {}
         # The system's authorities: a private registry's own is installed there, not in certifi's list.
         self._client: httpx.AsyncClient = httpx.AsyncClient(
@@ -127,6 +127,27 @@ class RegistryClient:
             if (entry.get("platform") or {}).get("architecture") != NO_PLATFORM
         ]
         return RemoteImage(digest=digest, variants=tuple(await together(*variants)))
+
+    async def try_push(self, repository: str) -> None:
+        """See that the account may push: begin an upload, and give it up before it has a byte.
+
+        Raises:
+            AccessDeniedError: it may not; the message names registry and user only.
+            NotFoundError: the registry makes no repository by itself (Amazon ECR, say).
+            ServiceUnavailableError: no answer, 429 or 5xx.
+        """
+        path = f"/v2/{repository}/blobs/uploads/"
+        answer = await self._send(path, repository, {}, method="POST")
+        if answer.status_code == NOT_FOUND:
+            raise NotFoundError(
+                f"registry {self._settings.host} has no repository {repository}, and makes none by itself",
+                next_command=f"create the repository {repository} there",
+            )
+        self._check(answer, path, expected=ACCEPTED)
+        upload = answer.request.url.join(answer.headers.get("Location", ""))
+        # Storage elsewhere gets no credentials; an upload that nobody goes on with ends by itself there.
+        if upload.host == answer.request.url.host and upload.path != path:
+            await self._send(str(upload), repository, {}, method="DELETE")
 
     async def _manifest(self, repository: str, reference: str) -> httpx.Response | None:
         accept = {"Accept": ", ".join(MANIFEST_TYPES)}
@@ -199,8 +220,8 @@ class RegistryClient:
         self._check(answer, path)
         return answer
 
-    def _check(self, answer: httpx.Response, what: str) -> None:
-        """Raise unless the answer is 200; where it came from stays unsaid beyond the registry's name."""
+    def _check(self, answer: httpx.Response, what: str, *, expected: int = OK) -> None:
+        """Raise unless the answer is the expected; where it came from stays unsaid beyond the host."""
         status, host = answer.status_code, self._settings.host
         if status in {UNAUTHORIZED, FORBIDDEN}:
             raise AccessDeniedError(
@@ -211,23 +232,26 @@ class RegistryClient:
             pause_s = _retry_after_s(answer)
             asks = f" and asks for a pause of {pause_s:.0f} s" if pause_s else ""
             raise _BusyError(f"registry {host} answered {status}{asks}", pause_s=pause_s)
-        if status != OK:
+        if status != expected:
             raise TerminalError(f"registry {host} answered {status} to {what}")
 
-    async def _send(self, path: str, repository: str, headers: dict[str, str]) -> httpx.Response:
+    async def _send(
+        self, path: str, repository: str, headers: dict[str, str], *, method: str = "GET"
+    ) -> httpx.Response:
         """Return the answer; a token that is missing or too old is fetched, once (fault 26)."""
         import httpx
 
-        known = self._tokens.get(repository, {})
+        scope = f"repository:{repository}:{'pull' if method == 'GET' else 'pull,push'}"
+        known = self._tokens.get(scope, {})
         try:
-            answer = await self._client.get(path, headers={**headers, **known})
+            answer = await self._client.request(method, path, headers={**headers, **known})
             if answer.status_code == UNAUTHORIZED:
-                fresh = await self._authorization(answer, repository)
+                fresh = await self._authorization(answer, scope)
                 # A password that was refused once is not sent again (fault 23).
                 if fresh != known:
-                    self._tokens[repository] = fresh
-                    answer = await self._client.get(path, headers={**headers, **fresh})
-            if answer.has_redirect_location:
+                    self._tokens[scope] = fresh
+                    answer = await self._client.request(method, path, headers={**headers, **fresh})
+            if answer.has_redirect_location and method == "GET":
                 # Blob storage elsewhere: our credentials stay here.
                 answer = await self._client.get(answer.headers["Location"], headers=headers)
         except httpx.RequestError as error:
@@ -240,7 +264,7 @@ class RegistryClient:
             raise ServiceUnavailableError(f"{what} does not answer: {reason}") from error
         return answer
 
-    async def _authorization(self, answer: httpx.Response, repository: str) -> dict[str, str]:
+    async def _authorization(self, answer: httpx.Response, scope: str) -> dict[str, str]:
         """Return the header that the answer, a 401, asks for: the account, or a token for it."""
         settings = self._settings
         pair = f"{settings.username}:{settings.password.get_secret_value()}".encode()
@@ -254,7 +278,7 @@ class RegistryClient:
             raise TerminalError(f"registry {settings.host} asks for its token over plain HTTP")
         said = await self._client.get(
             realm,
-            params={"service": fields.get("service", ""), "scope": f"repository:{repository}:pull"},
+            params={"service": fields.get("service", ""), "scope": scope},
             headers=basic,
         )
         self._check(said, "the request for a token")

@@ -7,9 +7,13 @@ grant exactly these. Nothing is a wildcard, and no Secret can be listed.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
+import anyio
+
 from slipway_host.application import GROUP as ARGOCD_GROUP
+from slipway_host.together import together
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -22,6 +26,8 @@ REVIEWS = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
 RBAC = "rbac.authorization.k8s.io"
 ARGOCD = ARGOCD_GROUP.split("/")[2]
 NAME = "slipway"
+AT_ONCE = 4
+"""Questions at once: they are many, and other checks share the connections."""
 
 
 @dataclass(frozen=True, kw_only=True, order=True)
@@ -71,8 +77,14 @@ class Right:
         }
 
 
-def rights(target: Target, postgres: PostgresSettings) -> list[Right]:
-    """Return what a service's stages and functions need, each once."""
+def rights(target: Target, postgres: PostgresSettings, *, create_namespace: bool = False) -> list[Right]:
+    """Return what a service's stages and functions need, each once.
+
+    Args:
+        target: the service.
+        postgres: the server of its database.
+        create_namespace: whether the namespace still has to be made: where it is there, nobody needs that.
+    """
     own, workload = target.namespace, f"{target.workload_kind.lower()}s"
 
     def several(
@@ -93,10 +105,11 @@ def rights(target: Target, postgres: PostgresSettings) -> list[Right]:
 
     found: list[Right] = []
     several("", "secrets", "namespaces", "get", name=own)
-    several("", "secrets", "namespaces", "create")
+    if create_namespace:
+        several("", "secrets", "namespaces", "create")
     for secret in (target.secrets.name, target.secrets.pull_secret):
         several(own, "secrets", "secrets", "get", "create", "patch", name=secret)
-    if target.database:
+    if target.database and postgres.dsn is None:
         several(postgres.namespace, "database", "pods", "list")
         several(postgres.namespace, "database", "pods/exec", "get", "create")
         if postgres.admin_password is None:
@@ -107,6 +120,10 @@ def rights(target: Target, postgres: PostgresSettings) -> list[Right]:
     app = {"group": ARGOCD, "name": target.app}
     several(target.argocd_namespace, "sync", "applications", "get", "list", "watch", "patch", **app)
     several(own, "rollout", workload, "get", "list", "watch", group="apps", name=target.workload_name)
+    # New pods, for who reads a Secret that has changed.
+    several(own, "rotate", workload, "patch", group="apps", name=target.workload_name)
+    if target.migration:
+        several(own, "migrate", "jobs", "get", "list", "watch", "create", "delete", group="batch")
     if target.workload_kind == "Deployment":
         several(own, "rollout", "replicasets", "list", "watch", group="apps")
     several(own, "rollout", "pods", "list", "watch")
@@ -122,7 +139,14 @@ async def denied(kube: KubeClient, asked: Iterable[Right]) -> list[Right]:
     Raises:
         DeliveryError: the API server does not answer, or knows no such account.
     """
-    return [right for right in asked if not await _allowed(kube, right)]
+    every, few = list(asked), anyio.CapacityLimiter(AT_ONCE)
+
+    async def allowed_one(right: Right) -> bool:
+        async with few:
+            return await _allowed(kube, right)
+
+    allowed = await together(*(partial(allowed_one, right) for right in every))
+    return [right for right, granted in zip(every, allowed, strict=True) if not granted]
 
 
 async def _allowed(kube: KubeClient, right: Right) -> bool:
@@ -130,22 +154,30 @@ async def _allowed(kube: KubeClient, right: Right) -> bool:
     return bool(answer.get("status", {}).get("allowed"))
 
 
-def manifests(asked: Iterable[Right], *, account: str, namespace: str) -> list[Json]:
+def manifests(
+    asked: Iterable[Right], *, account: str, namespace: str, namespaces: Iterable[str] = ()
+) -> list[Json]:
     """Return the ServiceAccount, and a Role and its binding for each namespace, that grant the rights.
 
     Args:
         asked: rights of all services.
         account: name of the ServiceAccount.
         namespace: where it is.
+        namespaces: those of the services, which a Role needs before it can be made.
     """
     subject = {"kind": "ServiceAccount", "name": account, "namespace": namespace}
     labels = {"app.kubernetes.io/name": NAME, "app.kubernetes.io/managed-by": NAME}
     body: list[Json] = [
+        # Nothing but the name: what an existing one has besides stays.
+        *(
+            {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
+            for name in sorted({namespace, *namespaces})
+        ),
         {
             "apiVersion": "v1",
             "kind": "ServiceAccount",
             "metadata": {"name": account, "namespace": namespace, "labels": labels},
-        }
+        },
     ]
     every = sorted(set(asked))
     for place in sorted({right.namespace for right in every}):
@@ -169,6 +201,20 @@ def manifests(asked: Iterable[Right], *, account: str, namespace: str) -> list[J
             },
         ]
     return body
+
+
+def as_yaml(body: Iterable[Json]) -> str:
+    """Return manifests as one text for `kubectl apply -f -`."""
+    import io
+
+    from ruamel.yaml import YAML
+
+    yaml, text = YAML(), io.StringIO()
+    # Each document stands by itself: what two of them share is written twice.
+    yaml.representer.ignore_aliases = lambda *_: True
+    yaml.explicit_start = True
+    yaml.dump_all(list(body), text)
+    return text.getvalue()
 
 
 def _rules(asked: list[Right]) -> list[Json]:

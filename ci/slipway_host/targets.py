@@ -159,6 +159,14 @@ def git_settings(
     )
 
 
+def server_api(config: Config, environment: str) -> PullRequestSettings | None:
+    """Return where the GitOps server's API is, None where that is not known."""
+    try:
+        return _pull_request(config, environment)
+    except SettingsError:
+        return None
+
+
 # https, ssh and scp forms of an address; a port belongs to the transport over ssh, and to the API over https.
 _REPOSITORY = re.compile(
     r"(?:(https)://|ssh://(?:[^@/]*@)?|[^@/:]+@)([^/:]+)(:[0-9]+(?=/))?[:/]+(?:(.+)/)?([^/]+)/([^/]+?)(?:\.git)?/?"

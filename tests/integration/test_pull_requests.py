@@ -12,6 +12,8 @@ from anyio.streams.memory import MemoryObjectReceiveStream
 from pydantic import SecretStr
 
 from slipway_host import gitops, proposal
+from slipway_host.branch_checks import BranchChecks
+from slipway_host.checks import Check, CheckStatus, examine
 from slipway_host.errors import (
     AccessDeniedError,
     ConflictError,
@@ -21,6 +23,7 @@ from slipway_host.errors import (
     SupersededError,
     TerminalError,
 )
+from slipway_host.git import SAFE_PROTOCOLS
 from slipway_host.gitops import GitOpsResult, commit_images
 from slipway_host.image_change import SOURCE_COMMIT, ImageChange
 from slipway_host.progress import silent
@@ -193,3 +196,23 @@ async def test_a_wrong_token_and_a_missing_repository_are_told_before_anything_i
         await gitops.check_proposals(replace(settings, pull_request=page))
     with pytest.raises(SettingsError, match="needs a token"):
         await gitops.check_proposals(replace(settings, token=None))
+
+
+async def test_rule_for_a_branch_is_found_without_a_push(repository: Repository) -> None:  # R22, fault 64
+    api = repository.settings().pull_request
+    assert api is not None
+    settings = replace(repository.settings(), pull_request=None)
+
+    async def look() -> tuple[CheckStatus, str]:
+        async def give() -> GitSettings:
+            return settings
+
+        checks = BranchChecks([path("api")], give, api, SAFE_PROTOCOLS)
+        results = await examine([Check(name="git push", look=checks.push)])
+        return results[0].status, results[0].found
+
+    assert await look() == (CheckStatus.OK, "the account may push, and no rule for main forbids it")
+    await to_thread.run_sync(repository.protect)
+    status, found = await look()
+    assert status is CheckStatus.FAILED
+    assert found == "a rule of the server keeps this account from pushing to main"

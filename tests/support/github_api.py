@@ -26,10 +26,14 @@ class GitHub:
     hidden: int = 0
     url: str = ""
 
-    def answer(self, method: str, target: str, body: dict[str, Any]) -> tuple[int, Any]:
+    def answer(  # noqa: PLR0911 - one answer for each of the API's paths
+        self, method: str, target: str, body: dict[str, Any]
+    ) -> tuple[int, Any]:
         path, query = urlsplit(target).path, parse_qs(urlsplit(target).query)
         if path == "/repos/acme/gitops":
             return 200, {"permissions": {"push": False, "pull": True}}
+        if path.startswith("/repos/acme/gitops/branches/"):
+            return 200, {"name": path.rpartition("/")[2], "protected": path.endswith("/main")}
         if path == "/repos/acme/gitops/pulls" and method == "GET":
             # The filter is by owner and branch, and a page beyond the last is empty.
             if self.hidden or query["page"] != ["1"]:

@@ -29,6 +29,7 @@ class Asked:
     path: str
     query: dict[str, list[str]]
     authorization: str | None
+    method: str = "GET"
 
 
 Guard = Callable[[Asked], Reply | None]
@@ -64,7 +65,7 @@ def registry_server(context: ssl.SSLContext) -> Iterator[Registry]:
 
         def do_GET(self) -> None:
             url = urlsplit(self.path)
-            asked = Asked(url.path, parse_qs(url.query), self.headers.get("Authorization"))
+            asked = Asked(url.path, parse_qs(url.query), self.headers.get("Authorization"), self.command)
             reply = found.answer(asked)
             self.send_response(reply.status)
             for name, value in reply.headers.items():
@@ -72,6 +73,8 @@ def registry_server(context: ssl.SSLContext) -> Iterator[Registry]:
             self.send_header("Content-Length", str(len(reply.body)))
             self.end_headers()
             self.wfile.write(reply.body[: reply.cut])
+
+        do_POST = do_DELETE = do_GET  # noqa: N815 - the base class's names
 
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base's own name
             pass

@@ -82,6 +82,18 @@ def test_what_is_wrong_is_said_in_one_line(
     assert code == 2 or len(done.stderr.splitlines()) == 1
 
 
+def test_doctor_prints_every_check_and_then_one_line_that_names_the_failed(folder: Path) -> None:  # R22
+    done = run(folder, "doctor")
+    assert done.returncode == 1
+    assert "REGISTRY_PASSWORD is not given" in done.stdout
+    assert "no kubeconfig: there is no" in done.stdout
+    assert "rights: api " in done.stdout
+    assert "not looked at, because of kubernetes" in done.stdout
+    line = done.stderr.splitlines()[-1]
+    assert line.startswith("Error: doctor: ")
+    assert "checks failed: kubernetes, git, registry pull: api, registry push: api" in line
+
+
 def test_a_configuration_that_the_commit_does_not_have_is_not_delivered(folder: Path) -> None:
     (folder / "slipway.yaml").write_text(json.dumps({**CONFIG, "namespace": "other"}))
     done = run(folder, "deploy")

@@ -19,7 +19,7 @@ from slipway_host.errors import (
 )
 from slipway_host.git import clone
 from support.git_http import TOKEN, account, serving
-from support.git_work import TEXT, VALUES, git, settings, size
+from support.git_work import TEXT, VALUES, git, publish, settings, size
 
 
 async def test_over_http_a_push_lands_and_leaves_no_token_behind(work: Path) -> None:
@@ -144,6 +144,26 @@ async def test_cancellation_ends_git_with_its_helpers_and_removes_the_copy() -> 
         await anyio.sleep(0.2)
         assert not commands_with(address)
         assert not copy._program.home.exists()
+
+
+async def test_trial_of_a_push_tells_who_may_and_leaves_nothing(work: Path) -> None:  # R22
+    before = git(work.parent / "remote.git", "show-ref")
+    with serving(work.parent) as port:
+        async with clone(account(f"http://127.0.0.1:{port}/remote.git"), protocols=("http",)) as copy:
+            await copy.fetch()
+            await copy.try_push()
+        # Somebody else's push in between changes nothing about who may.
+        async with clone(account(f"http://127.0.0.1:{port}/remote.git"), protocols=("http",)) as copy:
+            await copy.fetch()
+            assert git(work.parent / "remote.git", "show-ref") == before
+            publish(work)
+            await copy.try_push()
+        async with clone(
+            account(f"http://127.0.0.1:{port}/read-only/remote.git"), protocols=("http",)
+        ) as copy:
+            await copy.fetch()
+            with pytest.raises(AccessDeniedError, match="denies git push to the account bot"):
+                await copy.try_push()
 
 
 async def test_a_server_that_never_answers_is_left_in_time(

@@ -136,3 +136,10 @@ async def test_a_server_that_does_not_answer_is_worth_another_try(server: GitHub
         with pytest.raises(ServiceUnavailableError, match="does not answer"):
             await nowhere.read(1)
     assert not server.requests
+
+
+async def test_github_says_that_a_branch_has_rules_and_not_whom_they_let_through(
+    client: PullRequestClient,
+) -> None:
+    assert await client.may_push("main") is None
+    assert await client.may_push("free") is True

@@ -5,7 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
-from slipway_host.rights import Right, denied, manifests, rights
+import anyio.lowlevel
+from pydantic import SecretStr
+from ruamel.yaml import YAML
+
+from slipway_host.rights import Right, as_yaml, denied, manifests, rights
 from slipway_host.settings import (
     DatabaseSettings,
     MigrationSettings,
@@ -77,8 +81,10 @@ async def test_what_the_server_denies_is_returned_and_nothing_else() -> None:
 
         async def create(self, path: str, body: Json) -> Json:
             assert path == "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
-            self.asked.append(body["spec"]["resourceAttributes"])
-            allowed = self.asked[-1].get("subresource") != "exec"
+            asked = body["spec"]["resourceAttributes"]
+            self.asked.append(asked)
+            await anyio.lowlevel.checkpoint()
+            allowed = asked.get("subresource") != "exec"
             return {"status": {"allowed": allowed}}
 
     server = Server()
@@ -109,9 +115,40 @@ def test_manifests_grant_what_is_asked_for() -> None:
     assert granted == {(one.namespace, one.group, one.resource, one.verb, one.name) for one in asked}
 
 
+def test_service_outside_needs_nothing_where_no_namespace_has_to_be_made() -> None:
+    assert "create namespaces" not in words(rights(TARGET, POSTGRES))
+    assert "create namespaces" in words(rights(TARGET, POSTGRES, create_namespace=True))
+
+
+def test_migration_needs_jobs_and_nobody_else_does() -> None:
+    job = replace(TARGET, migration=MigrationSettings(command=("migrate",)))
+    more = set(rights(job, POSTGRES)) - set(rights(TARGET, POSTGRES))
+    assert {(right.resource, right.verb) for right in more} == {
+        ("jobs", verb) for verb in ("get", "list", "watch", "create", "delete")
+    }
+
+
+def test_server_by_connection_string_needs_no_exec() -> None:
+    outside = replace(POSTGRES, dsn=SecretStr("postgresql://db.test/"))
+    assert not any(right.namespace == "infra" for right in rights(TARGET, outside))
+
+
+def test_yaml_has_each_manifest_by_itself() -> None:
+    body = manifests(rights(TARGET, POSTGRES), account="deployer", namespace="ci")
+    text = as_yaml(body)
+    assert "&id" not in text
+    assert list(YAML(typ="safe", pure=True).load_all(text)) == body
+
+
+def test_namespaces_come_before_what_is_in_them() -> None:
+    body = manifests(rights(TARGET, POSTGRES), account="deployer", namespace="ci", namespaces=["mosuon"])
+    assert [one["metadata"]["name"] for one in body if one["kind"] == "Namespace"] == ["ci", "mosuon"]
+    assert [one["kind"] for one in body[:3]] == ["Namespace", "Namespace", "ServiceAccount"]
+
+
 def test_every_role_is_bound_to_the_one_account() -> None:
     body = manifests(rights(TARGET, POSTGRES), account="deployer", namespace="ci")
-    assert body[0]["metadata"]["namespace"] == "ci"
+    assert next(one for one in body if one["kind"] == "ServiceAccount")["metadata"]["namespace"] == "ci"
     roles = [one for one in body if one["kind"].endswith("Role")]
     bindings = [one for one in body if one["kind"].endswith("RoleBinding")]
     assert [role["metadata"].get("namespace", "") for role in roles] == ["", "argocd", "infra", "mosuon"]
