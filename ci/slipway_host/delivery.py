@@ -17,6 +17,7 @@ from slipway_host import (
     git,
     gitops,
     health,
+    holds,
     migration,
     namespaces,
     pods,
@@ -126,6 +127,8 @@ class Delivery:
             async with git.clone(git_settings) as copy:
                 await copy.fetch()
                 await copy.read([self.target.values])
+                found = await holds.read(copy, self.target.values)
+                holds.refuse(found, name=self.target.service, tag=self.target.tag)
             await gitops.check_proposals(git_settings)
             return f"{git_settings.branch} of {copy.address} has {self.target.values}"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 from weakref import WeakValueDictionary
 
@@ -15,7 +16,7 @@ from tenacity import (
 )
 
 from slipway_host import git, pull_requests
-from slipway_host.branch_writer import BranchWriter, GitOpsResult
+from slipway_host.branch_writer import BranchWriter, Edit, GitOpsResult, images
 from slipway_host.errors import DeadlineError, SettingsError, TransientError
 from slipway_host.image_change import FULL_HASH, ImageChange, check
 from slipway_host.proposal import Proposer, landed, wait_merged
@@ -74,7 +75,8 @@ async def commit_images(
     async with git.clone(settings, protocols=protocols) as copy:
         report(f"reading {settings.branch} of {copy.address}")
         if wanted is None:
-            writer = BranchWriter(settings, copy, changes, run_id)
+            lacking = partial(images, copy, changes, run_id=run_id, template=settings.message)
+            writer = BranchWriter(settings, copy, lacking)
             return await _repeated(writer.write, settings.branch, report, deadline_s, turn=_turn(settings))
         async with pull_requests.PullRequestClient(wanted, _token(settings)) as client:
             proposer = Proposer(settings, wanted, copy, client, changes, run_id)
@@ -83,6 +85,34 @@ async def commit_images(
                 return done
             merge = await wait_merged(client, done, deadline_s=wanted.wait_s, report=report)
             return await landed(copy, changes, done, merge)
+
+
+async def commit_edit(
+    settings: GitSettings,
+    edit: Callable[[git.Clone], Awaitable[Edit]],
+    *,
+    report: Report,
+    deadline_s: float,
+    protocols: Collection[str] = git.SAFE_PROTOCOLS,
+) -> GitOpsResult:
+    """Put one commit on the branch that `edit` makes of what the branch holds; Skipped where it is nothing.
+
+    As for images: applied again to what others left, nothing forced, and its outcome read from the branch.
+
+    Raises:
+        SettingsError: commits have to be proposed here.
+        TerminalError: the branch does not accept the push.
+        DeadlineError: time ran out; the push may still be under way.
+        TransientError: the last of many tries failed as the ones before.
+    """
+    if settings.pull_request is not None:
+        raise SettingsError(
+            f"{settings.branch} takes pull requests only (gitops.mode), and this commit is not proposed",
+            next_command="propose the change of the hold file by hand (docs/rollback.md)",
+        )
+    async with git.clone(settings, protocols=protocols) as copy:
+        writer = BranchWriter(settings, copy, partial(edit, copy))
+        return await _repeated(writer.write, settings.branch, report, deadline_s, turn=_turn(settings))
 
 
 async def check_proposals(settings: GitSettings) -> None:

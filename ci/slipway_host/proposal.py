@@ -46,7 +46,9 @@ def branch_name(environment: str, changes: Sequence[ImageChange]) -> str:
     """
     apps = "_".join(sorted(change.app for change in changes))
     tags = "_".join(sorted({change.tag for change in changes}))
-    name = f"{apps}-{tags}"
+    left = "_".join(sorted({change.rolled_back for change in changes if change.rolled_back}))
+    # A branch of the deploy that is returned to may still be there: it is another proposal.
+    name = f"{apps}-{left}-back-to-{tags}" if left else f"{apps}-{tags}"
     if len(name) > _NAME_LIMIT:
         name = f"{name[:_NAME_LIMIT].rstrip('.-_')}-{hashlib.sha256(name.encode()).hexdigest()[:12]}"
     return f"slipway/{environment}/{name}"
@@ -56,7 +58,7 @@ def body(changes: Sequence[ImageChange], environment: str) -> str:
     """Return what a reviewer reads; equal for equal changes, so that a re-run edits nothing."""
     rows = [
         f"| {change.app} | `{change.tag}` | {f'`{change.digest}`' if change.digest else ''} "
-        f"| `{change.source_commit}` | `{change.path}` |"
+        f"| {f'`{change.source_commit}`' if change.source_commit else ''} | `{change.path}` |"
         for change in changes
     ]
     head = [
@@ -125,7 +127,7 @@ class Proposer:
                     f"branch {name} has a commit that Slipway did not make",
                     next_command=f"merge or delete {name}",
                 )
-        commit = await self._copy.commit(lacks.files, message)
+        commit = await self._copy.commit({**lacks.files, **lacks.holds}, message)
         try:
             await self._copy.push(commit, branch=name, instead_of=tip)
         except (TransientError, UnexplainedGitError) as error:

@@ -182,6 +182,7 @@ class Target:
         values: path of the values file in the GitOps repository.
         workload_kind: `Deployment`, `StatefulSet` or `DaemonSet`.
         health_stable_s: seconds that the endpoint has to stay healthy.
+        image_tag: tag of the image where it is not the commit's own, as after a rollback.
     """
 
     service: str
@@ -200,8 +201,9 @@ class Target:
     database: DatabaseSettings | None
     secrets: SecretsSettings
     migration: MigrationSettings | None = None
+    image_tag: str = ""
 
     @property
     def tag(self) -> str:
-        """The image tag: the first 8 characters of the commit hash (R6)."""
-        return self.commit[:SHORT_HASH]
+        """The image tag: the first 8 characters of the commit hash (R6), unless another was named."""
+        return self.image_tag or self.commit[:SHORT_HASH]

@@ -3,6 +3,7 @@
 import ssl
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 import anyio
 import pytest

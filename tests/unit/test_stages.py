@@ -36,9 +36,12 @@ def test_functions_are_the_stages_of_the_chain_and_the_chain() -> None:
     others = {
         "config",
         "deploy",
+        "history",
+        "hold",
         "image",
         "logs",
         "metrics",
+        "rollback",
         "rotate",
         "scan_reports",
         "status",

@@ -1,0 +1,98 @@
+"""R16, R36: a bad version goes back, stays away, and nobody notices; told by one service, in this order."""
+
+import json
+import time
+
+import pytest
+
+from support.app import App
+from support.asking import asking
+
+FASTER_THAN_S = 15
+"""From the command's first stage to the proof."""
+
+
+@pytest.fixture(scope="module")
+def tags(app: App) -> tuple[str, str]:
+    """Deploy two versions, and return their tags, older first."""
+    first = app.head()[:8]
+    app.deploy()
+    app.edit("main.go", "package main", "// The second version.\npackage main")
+    app.deploy()
+    return first, app.head()[:8]
+
+
+def test_history_tells_what_ran(app: App, tags: tuple[str, str]) -> None:
+    said = app.call("history", "--json-output")
+    assert said.code == 0, said.error
+    entries = json.loads(said.out)[app.name]
+    assert [(entry["tag"], entry["kind"]) for entry in entries] == [(tag, "deploy") for tag in tags[::-1]]
+    assert entries[0]["commit"] == app.gitops_head()
+    assert entries[0]["source"] == app.head()
+    assert entries[0]["digest"].startswith("sha256:")
+
+
+def test_rollback_is_proven_quick_and_without_a_failed_request(app: App, tags: tuple[str, str]) -> None:
+    old, bad = tags
+    app.call("status")
+    with asking(app) as asked:
+        began = time.monotonic()
+        said = app.call("rollback", "--receipt-only", "--reason=slow answers")
+        whole = time.monotonic() - began
+    assert said.code == 0, said.error
+    receipt = json.loads(said.out)
+    service = receipt["services"][0]
+    assert asked.failures == []
+    assert set(asked.seen) == {old, bad}
+    assert (service["status"], service["rollback"]["from"], service["rollback"]["to"]) == (
+        "Deployed",
+        bad,
+        old,
+    )
+    assert {pod["image_id"].partition("@")[2] for pod in service["pods"]} == {service["digest"]}
+    print(f"rollback: {receipt['seconds']} s of {whole:.1f} s for the whole call")
+    assert receipt["seconds"] <= FASTER_THAN_S
+
+
+def test_a_second_rollback_changes_nothing(app: App, tags: tuple[str, str]) -> None:
+    head = app.gitops_head()
+    said = app.call("rollback", "--receipt-only")
+    assert said.code == 0, said.error
+    receipt = json.loads(said.out)
+    assert (receipt["changed"], receipt["tag"]) == (False, tags[0])
+    assert app.gitops_head() == head
+
+
+def test_the_bad_version_is_refused_before_any_effect(app: App, tags: tuple[str, str]) -> None:
+    head = app.gitops_head()
+    for function in ("deploy", "gitops"):
+        said = app.call(function)
+        assert said.code == 1
+        assert f"tag {tags[1]} is held by slipway since" in said.error
+        assert "slow answers" in said.error
+        assert f"dagger call hold --service={app.name} --lift --tag={tags[1]}" in said.error
+        assert "Landed: nothing" in said.error
+    assert app.gitops_head() == head
+
+
+def test_a_tag_that_the_registry_does_not_have_changes_nothing(app: App, tags: tuple[str, str]) -> None:
+    head = app.gitops_head()
+    said = app.call("rollback", "--to=00000000")
+    assert said.code == 1
+    assert "00000000 is not in the registry" in said.error
+    assert (app.gitops_head(), tags[0] in app.gitops_file(f"apps/{app.name}/values.yaml")) == (head, True)
+
+
+def test_lifted_the_version_may_come_back(app: App, tags: tuple[str, str]) -> None:
+    lifted = app.call("hold", "--lift")
+    assert lifted.code == 0, lifted.error
+    assert f"{app.name}: nothing is held" in lifted.out
+    receipt = app.deploy()
+    assert receipt["services"][0]["status"] == "Deployed"
+    assert tags[1] in app.gitops_file(f"apps/{app.name}/values.yaml")
+
+
+def test_revert_of_the_last_deploy_returns_to_what_ran_before(app: App, tags: tuple[str, str]) -> None:
+    said = app.call("rollback", "--receipt-only", f"--revert={app.gitops_head()}")
+    assert said.code == 0, said.error
+    assert json.loads(said.out)["tag"] == tags[0]
