@@ -9,14 +9,15 @@ from typing import TYPE_CHECKING, Any
 from slipway import trust
 from slipway.inputs import Stage, say
 from slipway.work import Work, cluster, open_works
-from slipway_host import git, receipt, rollback
+from slipway_host import git, receipt, rollback, suspension, undo
 from slipway_host.application import read_application
-from slipway_host.errors import DeliveryError, NotFoundError, SettingsError
+from slipway_host.errors import ConflictError, DeliveryError, NotFoundError, SettingsError
 from slipway_host.image_change import FULL_HASH, ImageChange
 from slipway_host.passage import Accounts, Passage, release_document, write
 from slipway_host.recipe import REVISION
 from slipway_host.results import StageResult, Status
 from slipway_host.run import new_run_id
+from slipway_host.settings import Deadlines
 from slipway_host.together import together
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ class Wish:
         reason: why, for whoever finds the hold.
         by: who.
         everything: hold every deploy, and not only the tag that was left.
+        leaving: only where the branch still names this tag; nothing for whatever it names.
     """
 
     to: str = ""
@@ -44,6 +46,7 @@ class Wish:
     reason: str = ""
     by: str = ""
     everything: bool = False
+    leaving: str = ""
 
 
 class Return(Passage):
@@ -69,6 +72,7 @@ class Return(Passage):
     ) -> None:
         super().__init__(work.name, work.delivery(kube, run_id), accounts, command=COMMAND, image=image)
         self.work, self.way, self.image = work, way, image
+        self._suspended = False
 
     @property
     def source(self) -> str | None:
@@ -91,6 +95,7 @@ class Return(Passage):
         target = self.delivery.target
         rollback.check_digest(self.way, self.digest, repository=target.repository)
         app = await read_application(self.delivery.kube, target)
+        self._suspended = suspension.read(app) is not None
         summary = f"{target.repository}:{target.tag} is {self.digest[:19]}…; Argo CD: {app.summary()}"
         return StageResult(stage="preflight", status=Status.SUCCEEDED, summary=summary)
 
@@ -117,6 +122,16 @@ class Return(Passage):
             if way.done
             else rollback.hold_of(way, everything=wish.everything, reason=wish.reason, by=wish.by),
         )
+
+    async def arrive(self) -> None:
+        """Wait as after a deploy; where `undo` had taken the service from Argo CD, that is over now."""
+        if self._suspended and self.run.results["gitops"].status is not Status.WAITING:
+            delivery, deadline_s = self.delivery, Deadlines().sync_s
+            resume = partial(
+                undo.resume, delivery.kube, delivery.target, report=delivery.report, deadline_s=deadline_s
+            )
+            await self.run.stage("resume", resume)
+        await super().arrive()
 
     def document(self) -> dict[str, Any]:
         """Return the service's part of the receipt."""
@@ -214,6 +229,10 @@ class Retreat:
                     way = await rollback.find(copy, work.target, to=self._wish.to, revert=self._wish.revert)
                 except DeliveryError as error:
                     raise error.at("preflight", next_command="dagger call history") from None
+                if way and self._wish.leaving not in {"", way.left}:
+                    raise ConflictError(
+                        f"the branch names {way.left} by now, and not {self._wish.leaving}", stage="preflight"
+                    )
                 if way:
                     found.append((work, way))
         if not found:

@@ -28,6 +28,8 @@ from slipway_host import (
     rollout,
     rotation,
     secrets,
+    suspension,
+    undo,
 )
 from slipway_host.application import read_application
 from slipway_host.errors import DeliveryError
@@ -115,6 +117,7 @@ class Delivery:
 
         async def application() -> str:
             app = await read_application(self.kube, self.target)
+            suspension.refuse(app, service=self.target.service)
             return f"Argo CD has {self.target.app} ({app.summary()})"
 
         async def server() -> str:
@@ -248,6 +251,8 @@ class Delivery:
 
     async def sync(self, settings: GitSettings, commit: str, *, terminate: bool = False) -> StageResult:
         """Have Argo CD apply the commit, and wait until it has; `terminate` ends what blocks it."""
+        app = await read_application(self.kube, self.target)
+        suspension.refuse(app, service=self.target.service)
         return await argocd.sync(
             self.kube,
             self.target,
@@ -309,6 +314,8 @@ class Delivery:
         workload = await read_workload(self.kube, target)
         what = f"{target.workload_kind}/{target.workload_name}"
         lines = [f"Argo CD: {target.app} {app.summary()}"]
+        if there := suspension.read(app):
+            lines.append(f"  automated sync {there.line()}: {undo.resume_command(target)}")
         if complaints := app.complaints():
             lines.append(f"  {complaints}")
         if workload is None:

@@ -41,11 +41,13 @@ def test_functions_are_the_stages_of_the_chain_and_the_chain() -> None:
         "image",
         "logs",
         "metrics",
+        "resume",
         "rollback",
         "rotate",
         "scan_reports",
         "status",
         "test_reports",
+        "undo",
     }
     assert names == chain | others
     assert all(hasattr(Slipway, name) for name in names)
