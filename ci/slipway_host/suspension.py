@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import anyio
 
 from slipway_host import waiting
-from slipway_host.application import GROUP, Application, read_application, watched_application
+from slipway_host.application import GROUP, REFRESH, Application, read_application, watched_application
 from slipway_host.errors import AccessDeniedError, ConflictError, DeadlineError, TransientError, quote
 
 if TYPE_CHECKING:
@@ -198,7 +198,8 @@ def _suspending(app: Application, there: Suspension | None, wanted: Suspension, 
 
 
 def _resuming(app: Application, there: Suspension) -> Json:
-    body = _versioned(app, {ANNOTATION: None, SKIP: there.skip})
+    # What has changed while it was skipped, the controller has not seen: it would look in minutes only.
+    body = _versioned(app, {ANNOTATION: None, SKIP: there.skip, REFRESH: "normal"})
     if there.automated is not None:
         body["spec"] = {"syncPolicy": {"automated": there.automated}}
     return body
