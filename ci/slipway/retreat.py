@@ -213,9 +213,9 @@ class Retreat:
                 say(f"WARNING: {warning}")
         await together(*(partial(one.guarded, one.look) for one in returns))
         # Several in one go: one that cannot return stops the others before anything is changed.
-        stopped = next((one.run.error for one in returns if one.run.error), None)
-        if stopped:
-            raise stopped
+        errors = {one.name: one.run.error for one in returns if one.run.error}
+        if errors:
+            raise receipt.combined(errors, total=len(returns))
         await write({one: one.taking_back(self._wish) for one in returns})
         await together(*(partial(one.guarded, one.arrive) for one in returns if not one.run.error))
         return returns

@@ -109,17 +109,16 @@ def pick(revisions: Sequence[Revision], *, number: int, name: str, what: str) ->
 
 def asked_for(workload: Workload, revision: Revision) -> bool:
     """Return whether the workload asks for that revision's pods."""
-    if revision.kind == "json":
-        return bool(_plain(workload.body["spec"]["template"]) == _plain(template(revision.body)))
-    data = revision.body["data"]["spec"]["template"]
-    return _images(workload.body["spec"]["template"]) == _images(data)
+    body = revision.body
+    found = template(body) if revision.kind == "json" else body["data"]["spec"]["template"]
+    return bool(_plain(workload.body["spec"]["template"]) == _plain(found))
 
 
 def _plain(found: Json) -> Json:
-    """Return a template without what only says when it was made."""
+    """Return a template without what is not of its pods: empty metadata, and how a patch is to be applied."""
     meta = {key: value for key, value in (found.get("metadata") or {}).items() if value}
     meta.pop("creationTimestamp", None)
-    return {**found, "metadata": meta}
+    return {"metadata": meta, "spec": found["spec"]}
 
 
 def _images(found: Json) -> tuple[str, ...]:

@@ -96,3 +96,45 @@ def test_revert_of_the_last_deploy_returns_to_what_ran_before(app: App, tags: tu
     said = app.call("rollback", "--receipt-only", f"--revert={app.gitops_head()}")
     assert said.code == 0, said.error
     assert json.loads(said.out)["tag"] == tags[0]
+
+
+def image(app: App) -> str:
+    (container,) = app.get("deployment", app.name)["spec"]["template"]["spec"]["containers"]
+    return str(container["image"]).rpartition(":")[2]
+
+
+def test_undo_acts_past_git_until_resume_and_stops_deploys_meanwhile(app: App, tags: tuple[str, str]) -> None:
+    # Fault 94.
+    said = app.call("undo", "--by=ann")
+    assert said.code == 0, said.error
+    assert "SUSPENDED" in said.out
+    assert (image(app), tags[0] in app.gitops_file(f"apps/{app.name}/values.yaml")) == (tags[1], True)
+    refused = app.call("deploy")
+    assert refused.code == 1
+    assert "is suspended by ann since" in refused.error
+    assert image(app) == tags[1]
+
+    # The branch says what shall run: the rollback of before, which gives the service back to Argo CD.
+    back = app.call("rollback", "--receipt-only")
+
+    assert back.code == 0, back.error
+    stages = {stage["stage"]: stage["status"] for stage in json.loads(back.out)["services"][0]["stages"]}
+    assert (stages["gitops"], stages["resume"]) == ("Skipped", "Succeeded")
+    assert image(app) == tags[0]
+    assert app.call("resume").out.startswith(f"{app.name}: Skipped")
+
+
+def test_a_version_that_crashes_is_rolled_back_by_the_deploy_itself(app: App, tags: tuple[str, str]) -> None:
+    config = "environments:\n  dev:\n    rollback: automatic\n\nservices:"
+    app.edit("slipway.yaml", "\nservices:", f"\n{config}")
+    app.edit("main.go", "func main() {", "func init() { os.Exit(1) }\n\nfunc main() {")
+    bad = app.head()[:8]
+
+    said = app.call("deploy")
+
+    assert said.code == 1
+    assert said.error.startswith("Error: rollout: "), said.error
+    assert f"rolled back to {tags[0]}, which 2 ready pod(s) run, proven; {bad} is held" in said.error
+    assert image(app) == tags[0]
+    entries = json.loads(app.call("history", "--json-output", "--limit=2").out)[app.name]
+    assert [(entry["tag"], entry["kind"]) for entry in entries] == [(tags[0], "rollback"), (bad, "deploy")]

@@ -26,7 +26,7 @@ WHEN = "2026-11-24T05:15:00Z"
 WAIT_S = 90
 
 
-def deployment(namespace: str, version: int) -> dict[str, Any]:
+def manifest(kind: str, namespace: str, version: int) -> dict[str, Any]:
     container = {
         "name": "api",
         "image": "docker.io/library/postgres:17",
@@ -35,12 +35,17 @@ def deployment(namespace: str, version: int) -> dict[str, Any]:
         "env": [{"name": "VERSION", "value": str(version)}],
     }
     labels = {"app": "api"}
+    more: dict[str, dict[str, Any]] = {
+        "Deployment": {"replicas": 1},
+        "StatefulSet": {"replicas": 1, "serviceName": "api"},
+        "DaemonSet": {},
+    }
     return {
         "apiVersion": "apps/v1",
-        "kind": "Deployment",
+        "kind": kind,
         "metadata": {"name": "api", "namespace": namespace},
         "spec": {
-            "replicas": 1,
+            **more[kind],
             "selector": {"matchLabels": labels},
             "template": {
                 "metadata": {"labels": labels},
@@ -56,6 +61,11 @@ class World:
 
     layout: Layout
     name: str
+    kind: str
+
+    @property
+    def workload(self) -> str:
+        return f"{self.kind.lower()}s"
 
     @property
     def repository(self) -> str:
@@ -72,7 +82,7 @@ class World:
             namespace=self.name,
             values="x",
             argocd_namespace="argocd",
-            workload_kind="Deployment",
+            workload_kind=self.kind,
             workload_name="api",
             health_path="/",
             health_port=80,
@@ -101,7 +111,7 @@ class World:
     def publish(self, version: int) -> None:
         source = self.layout.run / f"{self.name}-undo"
         for path, body in (
-            ("app/deployment.json", deployment(self.name, version)),
+            ("app/workload.json", manifest(self.kind, self.name, version)),
             ("root/api.json", self.application(self.name, "app", self.name)),
         ):
             (source / path).parent.mkdir(parents=True, exist_ok=True)
@@ -120,7 +130,7 @@ class World:
         return await kube.find(path) or {}
 
     async def version(self, kube: KubeClient) -> str:
-        found = await kube.find(f"/apis/apps/v1/namespaces/{self.name}/deployments/api")
+        found = await kube.find(f"/apis/apps/v1/namespaces/{self.name}/{self.workload}/api")
         if found is None:
             return ""
         return str(found["spec"]["template"]["spec"]["containers"][0]["env"][0]["value"])
@@ -131,12 +141,13 @@ class World:
                 await anyio.sleep(0.5)
 
     async def two_versions(self, kube: KubeClient) -> None:
+        status = ("-n", self.name, "rollout", "status", f"{self.kind}/api", "--timeout=90s")
         await self.becomes(kube, 1)
-        kubectl(self.layout, "-n", self.name, "rollout", "status", "deployment/api", "--timeout=90s")
+        kubectl(self.layout, *status)
         self.publish(2)
         self.refresh()
         await self.becomes(kube, 2)
-        kubectl(self.layout, "-n", self.name, "rollout", "status", "deployment/api", "--timeout=90s")
+        kubectl(self.layout, *status)
 
     async def undo(self, kube: KubeClient, number: int = 0) -> StageResult:
         return await undo.undo(
@@ -153,8 +164,13 @@ class World:
 
 
 @pytest.fixture
-def world(layout: Layout, namespace: str) -> Iterator[World]:
-    found = World(layout, namespace)
+def kind() -> str:
+    return "Deployment"
+
+
+@pytest.fixture
+def world(layout: Layout, namespace: str, kind: str) -> Iterator[World]:
+    found = World(layout, namespace, kind)
     found.publish(1)
     secret = {
         "apiVersion": "v1",
@@ -180,6 +196,7 @@ def world(layout: Layout, namespace: str) -> Iterator[World]:
     shutil.rmtree(gitserver.repository(layout, found.repository))
 
 
+@pytest.mark.parametrize("kind", ["Deployment", "StatefulSet", "DaemonSet"])
 async def test_an_undo_outlives_self_heal_and_resume_puts_back_exactly_what_was(
     kube: KubeClient, world: World
 ) -> None:
