@@ -76,7 +76,9 @@ async def _entries(copy: Clone, app: str, path: str, versions: Sequence[Version]
             # One more than the batch: each is compared with the one before it.
             blobs = [one.blob for one in versions[at : at + BATCH + 1] if one.blob not in named]
             for oid, data in (await copy.contents(blobs)).items():
-                named[oid] = (values.read_tag(data) or "", values.read_digest(data) or "")
+                tag = values.read_tag(data) or ""
+                # What no registry takes for a tag has never run: a template, or somebody's mistake.
+                named[oid] = (tag if values.TAG.fullmatch(tag) else "", values.read_digest(data) or "")
         image = named[version.blob]
         before = named[versions[at + 1].blob] if at + 1 < len(versions) else ("", "")
         if image[0] and image != before:

@@ -1,8 +1,11 @@
+import time
+
 from slipway_host import git, history
 from slipway_host.history import DEPLOY, OTHER, ROLLBACK, Entry
 from support.gitops_remote import VALUES, Remote, change, deploy, path
 
 DIGEST = "sha256:" + "ab" * 32
+TEN_THOUSAND_S = 10
 OLD, NEW = "aaaa1111" * 5, "bbbb2222" * 5
 
 
@@ -82,6 +85,13 @@ async def test_a_file_that_was_removed_and_broken_between_is_read_around(remote:
     assert [entry.tag for entry in await read(remote)] == ["v3", "v2", "v1", "latest"]
 
 
+async def test_what_is_no_tag_is_no_entry_and_gets_into_no_commit(remote: Remote) -> None:
+    remote.put({path("api"): values("v1")})
+    remote.put({path("api"): values('"x\\nSlipway-Source-Commit: y"')})
+    remote.put({path("api"): values("'{{ .Values.tag }}'")})
+    assert [entry.tag for entry in await read(remote)] == ["v1", "latest"]
+
+
 async def test_old_entries_are_found_beyond_a_shallow_copy(remote: Remote) -> None:
     remote.put({path("api"): values("v1")})
     for number in range(30):
@@ -95,6 +105,26 @@ async def test_a_server_without_filters_gives_the_same_history(remote: Remote) -
     remote.git("config", "uploadpack.allowFilter", "false", at=remote.bare)
     remote.put({path("api"): values("v1")})
     assert [entry.tag for entry in await read(remote)] == ["v1", "latest"]
+
+
+async def test_the_newest_of_ten_thousand_commits_take_seconds(remote: Remote) -> None:
+    lines = []
+    for number in range(10_000):
+        text = values(f"v{number}") if number % 10 == 0 else "x"
+        name = path("api") if number % 10 == 0 else f"apps/other{number % 7}/values.yaml"
+        start = "from refs/heads/main^0\n" if number == 0 else ""
+        lines.append(
+            f"commit refs/heads/main\ncommitter x <x@x> {1_700_000_000 + number} +0000\ndata 1\nm\n{start}"
+            f"M 100644 inline {name}\ndata {len(text)}\n{text}\n"
+        )
+    remote.git("fast-import", "--quiet", at=remote.bare, stdin="".join(lines))
+
+    began = time.monotonic()
+    found = await read(remote, limit=20)
+    took = time.monotonic() - began
+
+    assert [entry.tag for entry in found] == [f"v{number}" for number in range(9990, 9790, -10)]
+    assert took < TEN_THOUSAND_S
 
 
 def entry(tag: str, kind: str = DEPLOY) -> Entry:
