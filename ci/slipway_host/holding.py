@@ -82,11 +82,14 @@ async def hold(
         done = await gitops.commit_edit(
             settings,
             partial(_edit, wanted),
+            what=f"{'lift' if wanted.lift else 'hold'}{f'-{wanted.tag}' if wanted.tag else ''}",
             report=report,
             deadline_s=Deadlines().git_s,
             protocols=protocols,
         )
         what = "no change" if done.status is Status.SKIPPED else f"commit {done.commit[:8]}"
+        if done.pull_request:
+            what = f"nothing has changed yet, merge {done.pull_request}"
         lines.append(f"{done.status}: {what} on {done.branch}")
     async with git.clone(settings, protocols=protocols) as copy:
         await copy.fetch()
@@ -97,15 +100,15 @@ async def hold(
     return "\n".join(lines)
 
 
-async def _edit(wanted: Holding, copy: git.Clone) -> Edit:
-    """Return what the branch lacks of the wish."""
+async def _edit(wanted: Holding, copy: git.Clone, at: str | None) -> Edit:
+    """Return what the branch lacks of the wish, or another commit does."""
     files: dict[str, bytes | None] = {}
     apps = []
     # A misspelt application would be held without any effect: its values file has to be there.
-    await copy.read([target.values for target in wanted.targets])
+    await copy.read([target.values for target in wanted.targets], at=at)
     since = now()
     for target in wanted.targets:
-        path, there = holds.path_of(target.values), await holds.read(copy, target.values)
+        path, there = holds.path_of(target.values), await holds.read(copy, target.values, at=at)
         if wanted.lift:
             after = holds.lifted(there, wanted.tag)
         else:

@@ -81,10 +81,10 @@ def added(there: Sequence[Hold], hold: Hold) -> tuple[Hold, ...]:
     return (*there, hold)
 
 
-async def read(copy: git.Clone, values: str) -> tuple[Hold, ...]:
-    """Return the holds of a values file at the copy's head."""
+async def read(copy: git.Clone, values: str, *, at: str | None = None) -> tuple[Hold, ...]:
+    """Return the holds of a values file at the copy's head, or at another commit."""
     path = path_of(values)
-    return parse(await copy.find(path), path)
+    return parse(await copy.find(path, at=at), path)
 
 
 def refuse(holds: Sequence[Hold], *, name: str, tag: str) -> None:

@@ -119,3 +119,26 @@ async def test_back_by_pull_request_in_a_repository_that_others_wrote(
     (held,) = holds.parse(repository.text(f"{path('api')}.hold").encode(), "x")
     assert held.tag == "v2"
     assert (await back(settings)).status is Status.SKIPPED
+
+
+async def test_a_hold_is_proposed_where_nobody_pushes_and_a_second_one_changes_nothing(
+    repository: Repository,
+) -> None:
+    settings, before = repository.settings(), repository.head()
+    wish = Holding(targets=(TARGET,), tag="", reason="incident 7", by="ann", lift=False, run_id="run-1")
+
+    said = await holding.hold(settings, wish, report=silent)
+    branch = "slipway/prod/api-hold"
+    proposed = repository.head(branch)
+    again = await holding.hold(settings, wish, report=silent)
+
+    (request,) = repository.pulls()
+    assert again == said
+    assert (
+        said == f"Waiting: nothing has changed yet, merge {request['html_url']} on main\napi: nothing is held"
+    )
+    assert (repository.head(), repository.head(branch)) == (before, proposed)
+    repository.merge(request["number"], "squash")
+    assert "api: every deploy is held by ann" in await holding.hold(settings, wish, report=silent)
+    with pytest.raises(HeldError, match="incident 7"):
+        await deploy(settings, change(commit=BAD))

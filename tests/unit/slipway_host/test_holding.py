@@ -1,4 +1,3 @@
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -8,7 +7,7 @@ from slipway_host.errors import ConflictError, HeldError, NotFoundError, Setting
 from slipway_host.holding import Holding
 from slipway_host.holds import Hold
 from slipway_host.progress import silent
-from slipway_host.settings import PullRequestSettings, SecretsSettings, Target
+from slipway_host.settings import SecretsSettings, Target
 from support.gitops_remote import Remote, change, deploy, path
 
 FILE = f"{path('api')}.hold"
@@ -120,13 +119,6 @@ async def test_a_hold_file_that_cannot_be_read_stops_deploys(remote: Remote) -> 
 async def test_nonsense_is_refused_before_anything_is_read(more: dict[str, Any], said: str) -> None:
     with pytest.raises(SettingsError, match=said):
         holding.check(wish(**more))
-
-
-async def test_where_commits_are_proposed_a_hold_is_refused(remote: Remote) -> None:
-    proposes = PullRequestSettings(api="gitea", url="https://h", owner="o", repository="r", environment="dev")
-    settings = replace(remote.settings, pull_request=proposes)
-    with pytest.raises(SettingsError, match="takes pull requests only"):
-        await holding.hold(settings, wish(reason="x"), report=silent, protocols=("file",))
 
 
 def test_what_people_write_cannot_break_the_file_or_a_terminal() -> None:
