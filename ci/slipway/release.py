@@ -7,6 +7,7 @@ from typing import Any
 from slipway import trust
 from slipway.chain import COMMAND, Chain
 from slipway.checkout import Checkout
+from slipway.fallback import fall_back
 from slipway.inputs import Stage, say
 from slipway.work import Work, cluster, open_works
 from slipway_host import receipt
@@ -90,4 +91,5 @@ class Release:
             hold_back(checkout.config, chains)
             await commit_images(chains, source_url=checkout.url, ancestors=ancestors[0])
             await together(*(partial(chain.guarded, chain.arrive) for chain in chains))
+            await fall_back(self._inputs, chains, accounts, kube, run_id=self._run_id)
         return chains

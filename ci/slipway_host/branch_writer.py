@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import anyio
 
-from slipway_host import values
+from slipway_host import holds, image_change, values
 from slipway_host.errors import PushRejectedError, SupersededError, TerminalError, TransientError
 from slipway_host.git_errors import UnexplainedGitError
-from slipway_host.image_change import SOURCE_COMMIT, ImageChange, describe, edit, source_of
+from slipway_host.image_change import SOURCE_COMMIT, ImageChange, describe, source_of
 from slipway_host.results import Status
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
 
     from slipway_host import git
     from slipway_host.errors import DeliveryError
@@ -57,10 +57,12 @@ class Pending:
     Args:
         files: values files that have to change: path → new bytes.
         changes: the changes that these make.
+        holds: files that keep the images that were left from coming back: path → new bytes.
     """
 
     files: dict[str, bytes]
     changes: tuple[ImageChange, ...]
+    holds: dict[str, bytes] = field(default_factory=dict)
 
     @property
     def apps(self) -> tuple[str, ...]:
@@ -73,18 +75,25 @@ async def pending(copy: git.Clone, changes: Sequence[ImageChange]) -> Pending:
 
     Raises:
         SupersededError: a newer deploy of an application has landed.
+        HeldError: a hold keeps the image away.
         SettingsError: a file does not allow the edit.
     """
     files = await copy.read([change.path for change in changes])
-    edited, wanting = {}, []
+    edited, wanting, kept = {}, [], {}
     for change in changes:
         before = files[change.path]
-        after = edit(before, change)
+        after = image_change.edit(before, change)
         if after != before:
+            there = await holds.read(copy, change.path)
+            # A rollback is somebody's own decision: it only may not bring back what is held.
+            binding = [hold for hold in there if hold.tag] if change.rolled_back else there
+            holds.refuse(binding, name=change.app, tag=change.tag)
             await _refuse_regression(copy, change, values.read_tag(before))
             edited[change.path] = after
             wanting.append(change)
-    return Pending(files=edited, changes=tuple(wanting))
+            if change.hold:
+                kept[holds.path_of(change.path)] = holds.text(holds.added(there, change.hold))
+    return Pending(files=edited, changes=tuple(wanting), holds=kept)
 
 
 async def _refuse_regression(copy: git.Clone, change: ImageChange, current: str | None) -> None:
@@ -107,16 +116,35 @@ async def _refuse_regression(copy: git.Clone, change: ImageChange, current: str 
         )
 
 
+@dataclass(frozen=True, kw_only=True)
+class Edit:
+    """What one commit changes on top of the branch's newest one.
+
+    Args:
+        files: path → new bytes, None for a file that goes; empty where nothing is to be done.
+        message: the commit's.
+        apps: the applications whose files these are.
+    """
+
+    files: Mapping[str, bytes | None]
+    message: str
+    apps: tuple[str, ...]
+
+
+async def images(copy: git.Clone, changes: Sequence[ImageChange], *, run_id: str, template: str) -> Edit:
+    """Return the edit that puts the images on the branch; as `pending`, it raises."""
+    lacks = await pending(copy, changes)
+    message = describe(lacks.changes, run_id, template) if lacks.files else ""
+    return Edit(files={**lacks.files, **lacks.holds}, message=message, apps=lacks.apps)
+
+
 class BranchWriter:
     """One commit on its way to the branch, over as many tries as it takes."""
 
-    def __init__(
-        self, settings: GitSettings, copy: git.Clone, changes: Sequence[ImageChange], run_id: str
-    ) -> None:
+    def __init__(self, settings: GitSettings, copy: git.Clone, wanted: Callable[[], Awaitable[Edit]]) -> None:
         self._settings = settings
         self._copy = copy
-        self._changes = changes
-        self._run_id = run_id
+        self._wanted = wanted
         self._made: dict[str, tuple[str, ...]] = {}
 
     async def write(self, attempt: int) -> GitOpsResult:
@@ -125,17 +153,16 @@ class BranchWriter:
         # A push whose answer was lost may have landed since.
         if landed := await self._landed(attempt):
             return landed
-        lacks = await pending(self._copy, self._changes)
-        if not lacks.files:
+        edit = await self._wanted()
+        if not edit.files:
             return self._result(Status.SKIPPED, head, (), attempt)
-        message = describe(lacks.changes, self._run_id, self._settings.message)
-        commit = await self._copy.commit(lacks.files, message)
-        self._made[commit] = lacks.apps
+        commit = await self._copy.commit(edit.files, edit.message)
+        self._made[commit] = edit.apps
         try:
             await self._copy.push(commit)
         except (TransientError, UnexplainedGitError) as error:
             return await self._judge(head, error, attempt)
-        return self._result(Status.SUCCEEDED, commit, lacks.apps, attempt)
+        return self._result(Status.SUCCEEDED, commit, edit.apps, attempt)
 
     async def _judge(self, head: str, error: DeliveryError, attempt: int) -> GitOpsResult:
         """Return the result of a push that seems to have failed, or raise what comes of it."""

@@ -27,7 +27,9 @@ from slipway_host import (
     rollout,
     rotation,
     secrets,
+    suspension,
 )
+from slipway_host.application import read_application
 from slipway_host.image_change import ImageChange
 from slipway_host.results import StageResult, Status
 from slipway_host.settings import Deadlines
@@ -213,6 +215,8 @@ class Delivery:
 
     async def sync(self, settings: GitSettings, commit: str, *, terminate: bool = False) -> StageResult:
         """Have Argo CD apply the commit, and wait until it has; `terminate` ends what blocks it."""
+        app = await read_application(self.kube, self.target)
+        suspension.refuse(app, service=self.target.service)
         return await argocd.sync(
             self.kube,
             self.target,

@@ -57,12 +57,12 @@ class Case:
 
     def name_tag(self, tag: str) -> None:
         """Go on with the tag that the values file names."""
-        self.target = replace(self.target, named_tag=tag)
+        self.target = replace(self.target, image_tag=tag)
 
     @property
     def head_tag(self) -> str:
         """HEAD's own tag."""
-        return replace(self.target, named_tag="").tag
+        return replace(self.target, image_tag="").tag
 
     @property
     def app(self) -> Application:

@@ -100,6 +100,11 @@ class Environment(Model):
         "differ: a tag names one image. Default: the top level's",
     )
     namespace: Namespace | None = Field(None, description="namespace of all services here")
+    rollback: Literal["manual", "automatic"] = Field(
+        "manual",
+        description="automatic: a deploy whose new version does not become healthy fails and returns to the "
+        "previous good one; manual: it fails and changes nothing more",
+    )
     branch: Branch | None = Field(None, description="branch of the GitOps repository; default: gitops.branch")
     mode: Mode | None = Field(None, description=f"{MODE}; default: gitops.mode")
     wait: Wait | None = Field(None, description=f"{WAIT}; default: gitops.wait")

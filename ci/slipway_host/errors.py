@@ -112,6 +112,10 @@ class SupersededError(TerminalError):
     """A newer deploy of the same application has already landed."""
 
 
+class HeldError(TerminalError):
+    """Somebody has stopped deploys of the application, or of this image of it."""
+
+
 class ScanFindingsError(TerminalError):
     """The scanner found what the environment's policy refuses."""
 

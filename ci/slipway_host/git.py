@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 
 SAFE_PROTOCOLS = ("https", "ssh")
 _LINK = "120000"
+_FILE = "100644"
+_GONE = "0" * 40
 _TIP = "refs/remotes/origin/tip"
 _OTHER = "refs/remotes/origin/other"
 
@@ -55,13 +57,34 @@ class CommitFacts:
     subject: str
 
 
+@dataclass(frozen=True, kw_only=True)
+class Version:
+    """One commit of the branch that changed a file.
+
+    Args:
+        commit: full hash.
+        parents: the commit's; more than one for a merge.
+        when: author's date in ISO 8601.
+        author: who wrote it, `name <address>`.
+        message: all of it.
+        blob: the file's content, to read by `Clone.contents`; empty where the commit removed the file.
+    """
+
+    commit: str
+    parents: tuple[str, ...]
+    when: str
+    author: str
+    message: str
+    blob: str
+
+
 @dataclass(frozen=True)
 class _Entry:
     mode: str
     oid: str
 
 
-def _trailers(message: str, name: str) -> tuple[str, ...]:
+def trailers_of(message: str, name: str) -> tuple[str, ...]:
     """Return a trailer's values wherever they stand: a squash on a server puts lines of its own below."""
     lines = (line.partition(": ") for line in message.splitlines())
     return tuple(value.strip() for key, _, value in lines if key == name)
@@ -152,7 +175,7 @@ class Clone:
     async def trailers(self, commit: str, name: str) -> tuple[str, ...]:
         """Return the values of a commit's trailer."""
         text = await self._program.local("log", "-1", "--format=%B", commit)
-        return _trailers(text.decode(errors="replace"), name)
+        return trailers_of(text.decode(errors="replace"), name)
 
     async def deepen(self) -> bool:
         """Bring older commits, and return whether there could be any; `head` stays."""
@@ -187,13 +210,82 @@ class Clone:
                 found[path] = await self._program.network("cat-file", "blob", about.split()[2])
         return found
 
-    async def commit(self, files: Mapping[str, bytes], message: str) -> str:
-        """Return a new commit on top of `head` that differs from it in these files' bytes alone."""
+    async def find(self, path: str, *, at: str | None = None) -> bytes | None:
+        """Return a regular file's bytes, None where there is no such file.
+
+        Raises:
+            SettingsError: the path leads outside, or to something else than a regular file.
+        """
+        try:
+            return (await self.read([path], at=at))[path]
+        except NotFoundError:
+            return None
+
+    async def versions(self, path: str) -> list[Version]:
+        """Return the commits of this copy that changed a file on the branch, newest first.
+
+        A merge counts as one commit: what the branch held is what its first parents say.
+        """
+        form = "%x01%H%x00%P%x00%aI%x00%an <%ae>%x00%B%x00"
+        shape = ("--first-parent", "-m", "--raw", "--no-abbrev", "--no-renames", f"--format={form}")
+        text = (await self._program.local("log", *shape, self.head, "--", path)).decode(errors="replace")
+        boundary, found = await self._boundary(), []
+        for record in text.split("\x01")[1:]:
+            commit, parents, when, author, message, raw = record.split("\0", 5)
+            # The oldest commit of a shallow copy has no parent here: it seems to write every file.
+            if commit in boundary:
+                continue
+            changed = raw.split()
+            blob = "" if changed[3] == _GONE else changed[3]
+            found.append(
+                Version(
+                    commit=commit,
+                    parents=tuple(parents.split()),
+                    when=when,
+                    author=author,
+                    message=message,
+                    blob=blob,
+                )
+            )
+        return found
+
+    async def messages(self, since: str, until: str, path: str) -> str:
+        """Return the messages of the commits between two that changed a file, newest first."""
+        text = await self._program.local("log", "--format=%B", f"{since}..{until}", "--", path)
+        return text.decode(errors="replace")
+
+    async def contents(self, blobs: Sequence[str]) -> dict[str, bytes]:
+        """Return files' bytes by their names in the object database, fetched all at once."""
+        wanted = "".join(f"{oid}\n" for oid in dict.fromkeys(filter(None, blobs))).encode()
+        if not wanted:
+            return {}
+        promised = await self._program.run(("config", "--get", "remote.origin.promisor"))
+        if promised.code == 0:
+            # As git itself fetches what a partial copy lacks, but in one request and not one for each.
+            await self._program.network(
+                *("fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--filter=blob:none"),
+                *("--stdin", "origin"),
+                stdin=wanted,
+                config="fetch.negotiationAlgorithm=noop",
+            )
+        data, found, at = await self._program.local("cat-file", "--batch", stdin=wanted), {}, 0
+        while at < len(data):
+            end = data.index(b"\n", at)
+            oid, _, size = data[at:end].decode().split()
+            at = end + 1 + int(size) + 1
+            found[oid] = data[end + 1 : at - 1]
+        return found
+
+    async def commit(self, files: Mapping[str, bytes | None], message: str) -> str:
+        """Return a new commit on top of `head` that differs from it in these files; None removes one."""
         lines = []
         for path, data in files.items():
-            entry = await self._entry(self.head, path)
+            if data is None:
+                lines.append(f"0 {_GONE}\t{path}\0")
+                continue
+            mode = await self._mode(path)
             oid = await self._program.local("hash-object", "-w", "--stdin", stdin=data)
-            lines.append(f"{entry.mode} {oid.decode().strip()}\t{path}\0")
+            lines.append(f"{mode} {oid.decode().strip()}\t{path}\0")
         await self._program.local("read-tree", self.head)
         await self._program.local("update-index", "-z", "--index-info", stdin="".join(lines).encode())
         # --missing-ok: the other files' contents were never fetched.
@@ -258,7 +350,7 @@ class Clone:
             commit, _, message = text.partition("\0")
             # The oldest commit of a shallow copy has no parent here: it seems to write every file.
             if commit and commit not in await self._boundary():
-                return LastCommit(commit, _trailers(message, trailer))
+                return LastCommit(commit, trailers_of(message, trailer))
             if not await self.deepen():
                 return None
 
@@ -283,6 +375,13 @@ class Clone:
                 f"no branch {branch} in {self.address}: {there}",
                 next_command=f"set gitops.branch: {known[0]}" if known else "",
             ) from error
+
+    async def _mode(self, path: str) -> str:
+        """Return the mode to write a file with: its own, or a plain file's."""
+        try:
+            return (await self._entry(self.head, path)).mode
+        except NotFoundError:
+            return _FILE
 
     async def _entry(self, commit: str, path: str) -> _Entry:
         where = f"branch {self._settings.branch} of {self.address}"

@@ -129,8 +129,13 @@ class GitProgram:
             )
         return output.stdout
 
-    async def network(self, *arguments: str) -> bytes:
+    async def network(self, *arguments: str, stdin: bytes = b"", config: str = "") -> bytes:
         """Return what a command printed that talks to the server, with the account's token.
+
+        Args:
+            arguments: the command.
+            stdin: what it reads.
+            config: a setting for this command alone, `name=value`.
 
         Raises:
             DeliveryError: it failed, in the terms of `git_errors.explain`.
@@ -142,7 +147,8 @@ class GitProgram:
             secrets["SLIPWAY_GIT_USERNAME"] = self._settings.username
             secrets["SLIPWAY_GIT_PASSWORD"] = token.get_secret_value()
         with anyio.move_on_after(NETWORK_LIMIT_S):
-            output = await self.run(arguments, more=secrets)
+            settings = ("-c", config) if config else ()
+            output = await self.run((*settings, *arguments), stdin=stdin, more=secrets)
             if output.code:
                 stdout = output.stdout.decode(errors="replace")
                 raise explain(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 from weakref import WeakValueDictionary
 
@@ -15,10 +16,10 @@ from tenacity import (
 )
 
 from slipway_host import git, pull_requests
-from slipway_host.branch_writer import BranchWriter, GitOpsResult
+from slipway_host.branch_writer import BranchWriter, Edit, GitOpsResult, images
 from slipway_host.errors import DeadlineError, SettingsError, TransientError
 from slipway_host.image_change import FULL_HASH, ImageChange, check
-from slipway_host.proposal import Proposer, landed, wait_merged
+from slipway_host.proposal import EditProposer, Proposer, landed, wait_merged
 from slipway_host.results import Status
 
 if TYPE_CHECKING:
@@ -74,7 +75,8 @@ async def commit_images(
     async with git.clone(settings, protocols=protocols) as copy:
         report(f"reading {settings.branch} of {copy.address}")
         if wanted is None:
-            writer = BranchWriter(settings, copy, changes, run_id)
+            lacking = partial(images, copy, changes, run_id=run_id, template=settings.message)
+            writer = BranchWriter(settings, copy, lacking)
             return await _repeated(writer.write, settings.branch, report, deadline_s, turn=_turn(settings))
         async with pull_requests.PullRequestClient(wanted, _token(settings)) as client:
             proposer = Proposer(settings, wanted, copy, client, changes, run_id)
@@ -83,6 +85,43 @@ async def commit_images(
                 return done
             merge = await wait_merged(client, done, deadline_s=wanted.wait_s, report=report)
             return await landed(copy, changes, done, merge)
+
+
+async def commit_edit(
+    settings: GitSettings,
+    edit: Callable[[git.Clone, str | None], Awaitable[Edit]],
+    *,
+    what: str,
+    report: Report,
+    deadline_s: float,
+    protocols: Collection[str] = git.SAFE_PROTOCOLS,
+) -> GitOpsResult:
+    """Put one commit on the branch that `edit` makes of what the branch holds; Skipped where it is nothing.
+
+    As for images: applied again to what others left, nothing forced, and its outcome read from the branch;
+    or proposed, and then Waiting.
+
+    Args:
+        settings: repository, branch and account.
+        edit: returns what is lacking, at the branch's newest commit or at another one.
+        what: a word for the branch of a proposal.
+        report: told about each wait.
+        deadline_s: for everything together.
+        protocols: transports that git may use.
+
+    Raises:
+        TerminalError: the branch does not accept the push.
+        DeadlineError: time ran out; the push may still be under way.
+        TransientError: the last of many tries failed as the ones before.
+    """
+    wanted = settings.pull_request
+    async with git.clone(settings, protocols=protocols) as copy:
+        if wanted is None:
+            writer = BranchWriter(settings, copy, partial(edit, copy, None))
+            return await _repeated(writer.write, settings.branch, report, deadline_s, turn=_turn(settings))
+        async with pull_requests.PullRequestClient(wanted, _token(settings)) as client:
+            proposer = EditProposer(settings, wanted, copy, client, edit, what)
+            return await _repeated(proposer.write, settings.branch, report, deadline_s)
 
 
 async def check_proposals(settings: GitSettings) -> None:

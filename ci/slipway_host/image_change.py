@@ -13,10 +13,14 @@ from slipway_host.errors import SettingsError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from slipway_host.holds import Hold
+
 SOURCE_COMMIT = "Slipway-Source-Commit"
 SOURCE_URL = "Slipway-Source-Url"
 IMAGE_DIGEST = "Slipway-Image-Digest"
 RUN = "Slipway-Run"
+ROLLED_BACK = "Slipway-Rolled-Back"
+"""Trailer of a rollback: the tag that it left."""
 FULL_HASH = re.compile(r"[0-9a-f]{40}([0-9a-f]{24})?")
 
 
@@ -30,10 +34,13 @@ class ImageChange:
         tag: the image tag.
         digest: the image's digest, for the commit message; also written where the file has one.
         write_digest: write the digest to a file that has none, too.
-        source_commit: full hash of the commit that the image was built from.
+        source_commit: full hash of the commit that the image was built from; None where nobody knows, as
+            of an image that a rollback finds in a repository which others wrote.
         source_url: where people find that commit's repository.
         ancestors: full hashes of the source commit's ancestors. Known, they keep this deploy from
             replacing a newer one (fault 62); None skips that check, as a rollback has to.
+        rolled_back: the tag that this rollback leaves; None where it is none.
+        hold: kept from being deployed again by the same commit, None for nothing.
     """
 
     app: str
@@ -41,9 +48,11 @@ class ImageChange:
     tag: str
     digest: str | None
     write_digest: bool
-    source_commit: str
+    source_commit: str | None
     source_url: str | None = None
     ancestors: frozenset[str] | None = None
+    rolled_back: str | None = None
+    hold: Hold | None = None
 
 
 def check(changes: Sequence[ImageChange], run_id: str, message: str) -> None:
@@ -59,7 +68,7 @@ def check(changes: Sequence[ImageChange], run_id: str, message: str) -> None:
     if twice:
         raise SettingsError(f"two applications share the values file {', '.join(sorted(twice))}")
     for change in changes:
-        if not FULL_HASH.fullmatch(change.source_commit):
+        if change.source_commit is not None and not FULL_HASH.fullmatch(change.source_commit):
             raise SettingsError(f"{change.app}: {change.source_commit[:80]!r} is not a full commit hash")
         if change.write_digest and change.digest is None:
             raise SettingsError(f"{change.app}: the digest is to be written, and none is known")
@@ -94,20 +103,28 @@ def trailers(changes: Sequence[ImageChange]) -> list[str]:
     for change in changes:
         # The value comes first: whoever reads one word of a trailer has it, named or not.
         name = f" ({change.app})" if len(changes) > 1 else ""
-        lines.append(f"{SOURCE_COMMIT}: {change.source_commit}{name}")
+        if change.source_commit:
+            lines.append(f"{SOURCE_COMMIT}: {change.source_commit}{name}")
         if change.source_url:
             lines.append(f"{SOURCE_URL}: {_without_credentials(change.source_url)}{name}")
         if change.digest:
             lines.append(f"{IMAGE_DIGEST}: {change.digest}{name}")
+        if change.rolled_back:
+            lines.append(f"{ROLLED_BACK}: {change.rolled_back}{name}")
     return lines
 
 
 def source_of(named: Sequence[str], app: str) -> str | None:
     """Return the commit that the trailers name for an application, or for the only one."""
+    return named_for(named, app, FULL_HASH)
+
+
+def named_for(named: Sequence[str], app: str, kind: re.Pattern[str]) -> str | None:
+    """Return the value of that kind that trailers name for an application, or for the only one."""
     for trailer in named:
-        commit, _, name = trailer.partition(" ")
-        if name in {"", f"({app})"} and FULL_HASH.fullmatch(commit):
-            return commit
+        value, _, name = trailer.partition(" ")
+        if name in {"", f"({app})"} and kind.fullmatch(value):
+            return value
     return None
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from slipway_host import git, pods, proof, values
+from slipway_host import git, holds, pods, proof, suspension, undo, values
 from slipway_host.application import read_application
 from slipway_host.errors import DeliveryError, quote
 from slipway_host.image_change import RUN, SOURCE_COMMIT, source_of
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from slipway_host.application import Application
     from slipway_host.git import Clone
+    from slipway_host.holds import Hold
     from slipway_host.kube import KubeClient
     from slipway_host.pods import Json
     from slipway_host.settings import GitSettings, Target
@@ -58,12 +59,14 @@ class Overview:
         app: Argo CD's Application, or why there is none.
         workload: None before it exists.
         deployment: from the GitOps history, or why it could not be read; None where no deploy is in it.
+        held: what the GitOps repository keeps away from the service.
     """
 
     target: Target
     app: Application | DeliveryError
     workload: Workload | DeliveryError | None
     deployment: Deployment | DeliveryError | None
+    held: tuple[Hold, ...] = ()
 
     @property
     def images(self) -> list[Json]:
@@ -96,6 +99,7 @@ class Overview:
             "workload": f"{self.target.workload_kind}/{self.target.workload_name}",
             "images": self.images,
             "deployment": _or_problem(self.deployment, lambda one: dict(vars(one))),
+            "holds": [dict(vars(one)) for one in self.held],
             "argocd": _or_problem(self.app, _argocd),
             "replicas": _or_problem(self.workload, lambda _: count),
             "pods": [_pod(pod, self.target) for pod in self._pods],
@@ -105,7 +109,9 @@ class Overview:
         """Return the screen of one service."""
         target = self.target
         what = f"{target.workload_kind}/{target.workload_name}"
-        lines = [*self._running(), *self._deployed(), *self._argocd()]
+        lines = [*self._running(), *self._deployed()]
+        lines += [f"held        {one.line()}" for one in self.held]
+        lines += self._argocd()
         if isinstance(self.workload, DeliveryError):
             lines.append(f"pods        unknown: {self.workload.cause}")
         elif self.workload is None:
@@ -150,6 +156,8 @@ class Overview:
             return [f"Argo CD     unknown: {self.app.cause}"]
         complaints = self.app.complaints()
         lines = [f"Argo CD     {self.target.app} {self.app.summary()}"]
+        if there := suspension.read(self.app):
+            lines.append(f"            automated sync is {there.line()}: {undo.resume_command(self.target)}")
         return [*lines, f"            {complaints}"] if complaints else lines
 
 
@@ -213,6 +221,7 @@ async def overviews(
     apps: dict[str, Application | DeliveryError] = {}
     workloads: dict[str, Workload | DeliveryError | None] = {}
     deployments: dict[str, Deployment | DeliveryError | None] = {}
+    held: dict[str, tuple[Hold, ...]] = {}
 
     async def history() -> None:
         try:
@@ -220,6 +229,7 @@ async def overviews(
                 await copy.fetch()
                 for target in targets:
                     deployments[target.service] = await _kept(deployment(copy, target))
+                    held[target.service] = await holds.read(copy, target.values)
         except DeliveryError as error:
             deployments.update({target.service: error for target in targets})
 
@@ -235,6 +245,7 @@ async def overviews(
             app=apps[target.service],
             workload=workloads[target.service],
             deployment=deployments[target.service],
+            held=held.get(target.service, ()),
         )
         for target in targets
     ]

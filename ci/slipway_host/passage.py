@@ -172,10 +172,15 @@ async def commit_images(
         if passage.run.error is None
     }
     if changes:
-        await _write(changes)
+        await write(changes)
 
 
-async def _write(changes: Mapping[Passage, ImageChange]) -> None:
+async def write(changes: Mapping[Passage, ImageChange]) -> None:
+    """Commit changes at once; where they are refused together, each by itself.
+
+    Args:
+        changes: by the services that they are of; a failure becomes the error of those that it concerns.
+    """
     began = time.monotonic()
     outcomes: dict[str, StageResult] = {}
     failure: DeliveryError | None = None
@@ -192,7 +197,7 @@ async def _write(changes: Mapping[Passage, ImageChange]) -> None:
     except TerminalError as error:
         if len(changes) > 1:
             for passage, change in changes.items():
-                await _write({passage: change})
+                await write({passage: change})
             return
         failure = error
     except DeliveryError as error:

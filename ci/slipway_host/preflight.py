@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from slipway_host import chart, git, gitops, secrets
+from slipway_host import chart, git, gitops, holds, secrets, suspension
 from slipway_host.application import read_application
 from slipway_host.errors import DeliveryError
 from slipway_host.results import StageResult, Status
@@ -41,7 +41,8 @@ async def preflight(
     Raises:
         NotFoundError: no Application, no PostgreSQL pod, no branch or no values file.
         AccessDeniedError: a credential is refused.
-        ConflictError: the Secret does not fit, or the chart makes random ones.
+        ConflictError: the Secret does not fit, the chart makes random ones, or automated sync is suspended.
+        HeldError: a hold keeps this image, or every one, away.
     """
     look = _Look(kube, target, git_settings, postgres_settings, server)
     failures: dict[int, DeliveryError] = {}
@@ -78,6 +79,7 @@ class _Look:
 
     async def application(self) -> str:
         app = await read_application(self._kube, self._target)
+        suspension.refuse(app, service=self._target.service)
         return f"Argo CD has {self._target.app} ({app.summary()})"
 
     async def database(self) -> str:
@@ -90,6 +92,8 @@ class _Look:
         async with git.clone(self._git) as copy:
             await copy.fetch()
             await copy.read([self._target.values])
+            found = await holds.read(copy, self._target.values)
+            holds.refuse(found, name=self._target.service, tag=self._target.tag)
             app = await self._application_if_any()
             if app is not None:
                 await chart.refuse_random_secrets(copy, app)

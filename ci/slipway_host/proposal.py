@@ -26,9 +26,10 @@ from slipway_host.image_change import RUN, ImageChange, describe, trailers
 from slipway_host.results import Status
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
 
     from slipway_host import git
+    from slipway_host.branch_writer import Edit
     from slipway_host.progress import Report
     from slipway_host.pull_requests import PullRequestClient
     from slipway_host.settings import GitSettings, PullRequestSettings
@@ -46,7 +47,9 @@ def branch_name(environment: str, changes: Sequence[ImageChange]) -> str:
     """
     apps = "_".join(sorted(change.app for change in changes))
     tags = "_".join(sorted({change.tag for change in changes}))
-    name = f"{apps}-{tags}"
+    left = "_".join(sorted({change.rolled_back for change in changes if change.rolled_back}))
+    # A branch of the deploy that is returned to may still be there: it is another proposal.
+    name = f"{apps}-{left}-back-to-{tags}" if left else f"{apps}-{tags}"
     if len(name) > _NAME_LIMIT:
         name = f"{name[:_NAME_LIMIT].rstrip('.-_')}-{hashlib.sha256(name.encode()).hexdigest()[:12]}"
     return f"slipway/{environment}/{name}"
@@ -56,7 +59,7 @@ def body(changes: Sequence[ImageChange], environment: str) -> str:
     """Return what a reviewer reads; equal for equal changes, so that a re-run edits nothing."""
     rows = [
         f"| {change.app} | `{change.tag}` | {f'`{change.digest}`' if change.digest else ''} "
-        f"| `{change.source_commit}` | `{change.path}` |"
+        f"| {f'`{change.source_commit}`' if change.source_commit else ''} | `{change.path}` |"
         for change in changes
     ]
     head = [
@@ -116,30 +119,80 @@ class Proposer:
     async def _proposed(self, name: str, lacks: Pending, message: str) -> str:
         """Return the commit on the proposal's branch, pushed unless it says the same already."""
         tip = await self._copy.fetch_tip(name)
-        if tip:
-            there = await self._copy.read(list(lacks.files), at=tip)
-            if there == lacks.files:
-                return tip
-            if not await self._copy.trailers(tip, RUN):
-                raise ConflictError(
-                    f"branch {name} has a commit that Slipway did not make",
-                    next_command=f"merge or delete {name}",
-                )
-        commit = await self._copy.commit(lacks.files, message)
-        try:
-            await self._copy.push(commit, branch=name, instead_of=tip)
-        except (TransientError, UnexplainedGitError) as error:
-            for pause in (0.0, *LOOKS_S):
-                await anyio.sleep(pause)
-                now = await self._copy.fetch_tip(name)
-                if now == commit:
-                    return commit
-                if now != tip:
-                    raise PushRejectedError(f"{name} moved while this commit was made") from error
-                if not isinstance(error, PushRejectedError):
-                    raise
-            raise TerminalError(error.cause) from error
-        return commit
+        if tip and await self._copy.read(list(lacks.files), at=tip) == lacks.files:
+            return tip
+        return await _put(self._copy, name, {**lacks.files, **lacks.holds}, message, instead_of=tip)
+
+
+class EditProposer:
+    """Any other commit on its way into a pull request.
+
+    Args:
+        settings: the repository.
+        wanted: where pull requests are opened.
+        copy: the repository's copy.
+        client: of the server.
+        edit: returns what is lacking, at the branch's newest commit or at another one.
+        what: last part of the branch's name.
+    """
+
+    def __init__(
+        self,
+        settings: GitSettings,
+        wanted: PullRequestSettings,
+        copy: git.Clone,
+        client: PullRequestClient,
+        edit: Callable[[git.Clone, str | None], Awaitable[Edit]],
+        what: str,
+    ) -> None:
+        self._branch, self._environment = settings.branch, wanted.environment
+        self._copy, self._client, self._edit, self._what = copy, client, edit, what
+
+    async def write(self, attempt: int) -> GitOpsResult:
+        """Put what the branch lacks on a branch of its own, and open or update its pull request."""
+        head = await self._copy.fetch()
+        lacks = await self._edit(self._copy, None)
+        result = GitOpsResult(
+            status=Status.SKIPPED, commit=head, branch=self._branch, changed=lacks.apps, attempts=attempt
+        )
+        if not lacks.files:
+            return result
+        name = f"slipway/{self._environment}/{'_'.join(sorted(lacks.apps))[:_NAME_LIMIT]}-{self._what}"
+        commit = await self._copy.fetch_tip(name)
+        # A proposal that lacks nothing is left as it is, though this one would have another time in it.
+        if commit is None or (await self._edit(self._copy, commit)).files:
+            commit = await _put(self._copy, name, lacks.files, lacks.message, instead_of=commit)
+        title, _, text = lacks.message.partition("\n")
+        request = await self._client.ensure(head=name, base=self._branch, title=title, body=text.strip())
+        return replace(
+            result, status=Status.WAITING, commit=commit, pull_request=request.url, number=request.number
+        )
+
+
+async def _put(
+    copy: git.Clone, name: str, files: Mapping[str, bytes | None], message: str, *, instead_of: str | None
+) -> str:
+    """Make the one commit of a proposal's branch, in place of Slipway's own that is there."""
+    if instead_of and not await copy.trailers(instead_of, RUN):
+        raise ConflictError(
+            f"branch {name} has a commit that Slipway did not make",
+            next_command=f"merge or delete {name}",
+        )
+    commit = await copy.commit(files, message)
+    try:
+        await copy.push(commit, branch=name, instead_of=instead_of)
+    except (TransientError, UnexplainedGitError) as error:
+        for pause in (0.0, *LOOKS_S):
+            await anyio.sleep(pause)
+            now = await copy.fetch_tip(name)
+            if now == commit:
+                return commit
+            if now != instead_of:
+                raise PushRejectedError(f"{name} moved while this commit was made") from error
+            if not isinstance(error, PushRejectedError):
+                raise
+        raise TerminalError(error.cause) from error
+    return commit
 
 
 async def wait_merged(

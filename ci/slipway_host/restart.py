@@ -76,13 +76,10 @@ async def restart(kube: KubeClient, target: Target, *, at: str, report: Report, 
 
 def progress(workload: Workload) -> tuple[str, bool]:
     """Return how far a rollout is, in words, and whether every pod is new and available."""
-    body, status = workload.body, workload.body.get("status", {})
-    wanted = body["spec"].get("replicas", 1)
-    updated, present = status.get("updatedReplicas", 0), status.get("replicas", 0)
-    available = status.get("availableReplicas", 0)
-    seen = status.get("observedGeneration", 0) >= body["metadata"]["generation"]
-    complete = seen and updated == present == available == wanted
-    return f"{updated} of {wanted} pods are new, {available} available", complete
+    body, count = workload.body, workload.count
+    seen = body.get("status", {}).get("observedGeneration", 0) >= body["metadata"]["generation"]
+    complete = seen and count.old == 0 and count.updated == count.available == count.wanted
+    return f"{count.updated} of {count.wanted} pods are new, {count.available} available", complete
 
 
 def _restarted(workload: Workload) -> dt.datetime:

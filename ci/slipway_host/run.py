@@ -29,13 +29,14 @@ ORDER = (
     "database",
     "migrate",
     "gitops",
+    "resume",
     "sync",
     "rollout",
     "health",
     "proof",
 )
 """The chain as people think of it; what runs side by side ends in any order."""
-EFFECTS = frozenset({"push", "sign", "secrets", "database", "migrate", "gitops", "sync"})
+EFFECTS = frozenset({"push", "sign", "secrets", "database", "migrate", "gitops", "resume", "sync"})
 """Stages that change something outside the run: what an error message lists as landed."""
 
 

@@ -184,7 +184,7 @@ class Target:
         values: path of the values file in the GitOps repository.
         workload_kind: `Deployment`, `StatefulSet` or `DaemonSet`.
         health_stable_s: seconds that the endpoint has to stay healthy.
-        named_tag: the image's tag where it is not the commit's own.
+        image_tag: tag of the image where it is not the commit's own, as after a rollback.
     """
 
     service: str
@@ -203,9 +203,9 @@ class Target:
     database: DatabaseSettings | None
     secrets: SecretsSettings
     migration: MigrationSettings | None = None
-    named_tag: str = ""
+    image_tag: str = ""
 
     @property
     def tag(self) -> str:
-        """The image tag: the first 8 characters of the commit hash (R6), unless another one is meant."""
-        return self.named_tag or self.commit[:SHORT_HASH]
+        """The image tag: the first 8 characters of the commit hash (R6), unless another was named."""
+        return self.image_tag or self.commit[:SHORT_HASH]

@@ -128,7 +128,7 @@ async def test_a_head_that_was_not_deployed_is_a_note_or_on_request_a_broken_lin
     assert any("HEAD (bbbb2222) is not deployed" in note for note in found.notes)
     strict = worlds.case("well", kube)
     strict.target, strict.expect_head = case.target, True
-    strict.target = replace(strict.target, named_tag="", commit="bbbb2222" + "0" * 32)
+    strict.target = replace(strict.target, image_tag="", commit="bbbb2222" + "0" * 32)
     document = (await diagnose(strict)).document()
     assert document["broken"] == "values"
     assert "not HEAD's bbbb2222" in document["cause"]

@@ -82,7 +82,7 @@ async def test_what_cannot_come_up_is_reported_within_15_seconds_of_its_failure(
 
     async def one(name: str) -> None:
         world, lines = WORLDS[name], list[str]()
-        target = replace(worlds.case(name, kube).target, named_tag=world.tag)
+        target = replace(worlds.case(name, kube).target, image_tag=world.tag)
         with pytest.raises(RolloutFailedError) as caught:
             await wait_rollout(kube, target, digest="sha256:none", report=lines.append, deadline_s=120)
         told = dt.datetime.now(dt.UTC)

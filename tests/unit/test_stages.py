@@ -38,14 +38,19 @@ def test_functions_are_the_stages_of_the_chain_and_the_chain() -> None:
         "deploy",
         "diagnose",
         "doctor",
+        "history",
+        "hold",
         "image",
         "logs",
         "metrics",
         "rbac",
+        "resume",
+        "rollback",
         "rotate",
         "scan_reports",
         "status",
         "test_reports",
+        "undo",
     }
     assert names == chain | others
     assert all(hasattr(Slipway, name) for name in names)

@@ -113,6 +113,7 @@ def test_the_page_is_yaml_of_the_values_that_count() -> None:
         "name": "eu",
         "latest": False,
         "requireSignature": False,
+        "rollback": "manual",
         "scan": {
             "gate": "fail",
             "severity": "CRITICAL",

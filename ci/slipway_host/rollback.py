@@ -1,0 +1,160 @@
+"""Which image a service returns to, and what is known of the way there."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from slipway_host import history, values
+from slipway_host.errors import ConflictError, NotFoundError, SettingsError
+from slipway_host.holds import Hold
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from slipway_host.git import Clone
+    from slipway_host.history import Entry
+    from slipway_host.settings import Target
+
+MESSAGE = "rollback: revert to {tag}"
+LOOKS = (20, 2000)
+"""Entries of history to read at first, and where these do not tell."""
+LISTED = 5
+
+
+@dataclass(frozen=True, kw_only=True)
+class Way:
+    """One service's way back.
+
+    Args:
+        left: the tag that the branch names now.
+        tag: the one to return to; the same where that is done already.
+        source: the service's commit of it by the GitOps history, else empty.
+        digest: of its image by the GitOps history, else empty.
+        deploys: how many changes of the image are taken back; 0 where the history does not say.
+        known: the GitOps repository has named this tag before.
+    """
+
+    left: str
+    tag: str
+    source: str
+    digest: str
+    deploys: int
+    known: bool
+
+    @property
+    def done(self) -> bool:
+        """Whether the branch names the image already."""
+        return self.left == self.tag
+
+
+async def find(copy: Clone, target: Target, *, to: str, revert: str) -> Way | None:
+    """Return a service's way back, by the branch's history; None where the commit to revert left it alone.
+
+    Args:
+        copy: the GitOps repository, fetched.
+        target: the service.
+        to: a tag, or nothing for the previous good one.
+        revert: a GitOps commit, or nothing.
+
+    Raises:
+        NotFoundError: there is nothing to return to.
+        ConflictError: the image has been changed again since the commit to revert.
+    """
+    found: Way | None = None
+    entries: list[Entry] = []
+    for limit in LOOKS:
+        entries = await history.read(copy, target.app, target.values, limit=limit)
+        complete = len(entries) < limit or limit == LOOKS[-1]
+        if not entries:
+            break
+        if revert:
+            pair = history.before(entries, revert, app=target.app)
+            found = _way(entries, pair[1]) if pair else None
+        else:
+            found = choose(entries, to=to)
+        if complete or (found and found.known):
+            break
+    if found is None and not revert:
+        said = ", ".join(entry.tag for entry in entries[:LISTED])
+        raise NotFoundError(
+            f"{target.values} has named no other tag that was not rolled back from"
+            f"{f': there were {said}' if said else ': it has never named one'}",
+            next_command=f"dagger call rollback --service={target.service} --to=<tag>",
+        )
+    return found
+
+
+def choose(entries: Sequence[Entry], *, to: str) -> Way | None:
+    """Return the way to a tag, or to the previous good one; None where there is none.
+
+    Where the newest change of the image is a rollback, that is it: the same command again, after an
+    interruption say, neither goes further back nor returns to what was left. Further back leads `to`.
+    """
+    now = entries[0]
+    if to:
+        there = next((entry for entry in entries if entry.tag == to), None)
+        return _way(entries, there) if there else _unknown(now, to)
+    if now.kind == history.ROLLBACK:
+        return _way(entries, now)
+    there = history.previous(entries)
+    return _way(entries, there) if there else None
+
+
+def _way(entries: Sequence[Entry], there: Entry) -> Way:
+    return Way(
+        left=entries[0].tag,
+        tag=there.tag,
+        source=there.source,
+        digest=there.digest,
+        deploys=list(entries).index(there),
+        known=True,
+    )
+
+
+def _unknown(now: Entry, to: str) -> Way:
+    if not values.TAG.fullmatch(to):
+        raise SettingsError(f"--to: {to[:80]!r} is not an image tag")
+    return Way(left=now.tag, tag=to, source="", digest="", deploys=0, known=False)
+
+
+def check_digest(way: Way, digest: str, *, repository: str) -> None:
+    """Refuse an image that is not what the tag once named.
+
+    Raises:
+        ConflictError: the tag was moved since.
+    """
+    if way.digest and way.digest != digest:
+        raise ConflictError(
+            f"{repository}:{way.tag} was {way.digest} when it was deployed, and the registry has {digest} "
+            "under that tag now: the tag was moved",
+            next_command="dagger call history, and name another tag with --to",
+        )
+
+
+def warning(way: Way, target: Target) -> str:
+    """Return what is to be said of the database, or nothing: no rollback touches it."""
+    if way.done or target.migration is None:
+        return ""
+    count = f"{way.deploys} deploy(s)" if way.deploys else "the deploys"
+    command = " ".join(target.migration.command)
+    return (
+        f"{target.service} has a migration ({command[:80]}), which ran before each of {count} since "
+        f"{way.tag}: the database stays as it is; whether {way.tag} works with it, only its authors know"
+    )
+
+
+def hold_of(way: Way, *, everything: bool, reason: str, by: str) -> Hold:
+    """Return what a rollback keeps from coming back: the tag that it leaves, or every deploy."""
+    return Hold(
+        tag="" if everything else way.left,
+        reason=reason or f"rolled back to {way.tag}",
+        by=by,
+        since=now(),
+    )
+
+
+def now() -> str:
+    """Return the time in UTC, to the second."""
+    return f"{dt.datetime.now(dt.UTC):%Y-%m-%dT%H:%M:%SZ}"

@@ -1,0 +1,290 @@
+"""R16, fault 94: an emergency undo that Argo CD does not heal away, and the way back from it."""
+
+import json
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import anyio
+import pytest
+
+from slipway_host import suspension, undo
+from slipway_host.errors import ConflictError, NotFoundError
+from slipway_host.kube import KubeClient
+from slipway_host.progress import silent
+from slipway_host.results import StageResult, Status
+from slipway_host.settings import SecretsSettings, Target
+from slipway_host.suspension import ANNOTATION, SKIP, Suspension
+from slipway_lab import credentials, gitserver
+from slipway_lab.kubernetes import kubectl
+from slipway_lab.layout import GIT, Layout
+
+AUTOMATED = {"prune": True, "selfHeal": True}
+LONGER_THAN_SELF_HEAL_S = 12
+WHEN = "2026-11-24T05:15:00Z"
+WAIT_S = 90
+
+
+def manifest(kind: str, namespace: str, version: int) -> dict[str, Any]:
+    container = {
+        "name": "api",
+        "image": "docker.io/library/postgres:17",
+        "imagePullPolicy": "IfNotPresent",
+        "command": ["sh", "-c", "trap 'exit 0' TERM; while :; do sleep 1; done"],
+        "env": [{"name": "VERSION", "value": str(version)}],
+    }
+    labels = {"app": "api"}
+    more: dict[str, dict[str, Any]] = {
+        "Deployment": {"replicas": 1},
+        "StatefulSet": {"replicas": 1, "serviceName": "api"},
+        "DaemonSet": {},
+    }
+    return {
+        "apiVersion": "apps/v1",
+        "kind": kind,
+        "metadata": {"name": "api", "namespace": namespace},
+        "spec": {
+            **more[kind],
+            "selector": {"matchLabels": labels},
+            "template": {
+                "metadata": {"labels": labels},
+                "spec": {"terminationGracePeriodSeconds": 1, "containers": [container]},
+            },
+        },
+    }
+
+
+@dataclass(frozen=True)
+class World:
+    """An Application of the test's own, from a repository of its own."""
+
+    layout: Layout
+    name: str
+    kind: str
+
+    @property
+    def workload(self) -> str:
+        return f"{self.kind.lower()}s"
+
+    @property
+    def repository(self) -> str:
+        return f"mosuon/{self.name}-undo"
+
+    @property
+    def target(self) -> Target:
+        return Target(
+            service="api",
+            app=self.name,
+            environment="dev",
+            commit="c" * 40,
+            repository="docker.io/library/postgres",
+            namespace=self.name,
+            values="x",
+            argocd_namespace="argocd",
+            workload_kind=self.kind,
+            workload_name="api",
+            health_path="/",
+            health_port=80,
+            health_stable_s=0,
+            database=None,
+            secrets=SecretsSettings(name="s"),
+        )
+
+    def application(self, name: str, path: str, namespace: str) -> dict[str, Any]:
+        return {
+            "apiVersion": "argoproj.io/v1alpha1",
+            "kind": "Application",
+            "metadata": {"name": name, "namespace": "argocd"},
+            "spec": {
+                "project": "default",
+                "source": {
+                    "repoURL": f"{GIT}/{self.repository}.git",
+                    "targetRevision": "main",
+                    "path": path,
+                },
+                "destination": {"server": "https://kubernetes.default.svc", "namespace": namespace},
+                "syncPolicy": {"automated": AUTOMATED, "syncOptions": ["CreateNamespace=true"]},
+            },
+        }
+
+    def publish(self, version: int) -> None:
+        source = self.layout.run / f"{self.name}-undo"
+        for path, body in (
+            ("app/workload.json", manifest(self.kind, self.name, version)),
+            ("root/api.json", self.application(self.name, "app", self.name)),
+        ):
+            (source / path).parent.mkdir(parents=True, exist_ok=True)
+            (source / path).write_text(json.dumps(body))
+        gitserver.publish(self.layout, self.repository, source, message=f"version {version}")
+
+    def apply(self, body: dict[str, Any]) -> None:
+        kubectl(self.layout, "apply", "-f", "-", stdin=json.dumps(body))
+
+    def refresh(self) -> None:
+        mark = "argocd.argoproj.io/refresh=normal"
+        kubectl(self.layout, "-n", "argocd", "annotate", "application", self.name, mark, "--overwrite")
+
+    async def app(self, kube: KubeClient) -> dict[str, Any]:
+        path = f"/apis/argoproj.io/v1alpha1/namespaces/argocd/applications/{self.name}"
+        return await kube.find(path) or {}
+
+    async def version(self, kube: KubeClient) -> str:
+        found = await kube.find(f"/apis/apps/v1/namespaces/{self.name}/{self.workload}/api")
+        if found is None:
+            return ""
+        return str(found["spec"]["template"]["spec"]["containers"][0]["env"][0]["value"])
+
+    async def becomes(self, kube: KubeClient, version: int) -> None:
+        with anyio.fail_after(WAIT_S):
+            while await self.version(kube) != str(version):  # noqa: ASYNC110 - the cluster sends no event
+                await anyio.sleep(0.5)
+
+    async def two_versions(self, kube: KubeClient) -> None:
+        status = ("-n", self.name, "rollout", "status", f"{self.kind}/api", "--timeout=90s")
+        await self.becomes(kube, 1)
+        kubectl(self.layout, *status)
+        self.publish(2)
+        self.refresh()
+        await self.becomes(kube, 2)
+        kubectl(self.layout, *status)
+
+    async def undo(self, kube: KubeClient, number: int = 0) -> StageResult:
+        return await undo.undo(
+            kube, self.target, number=number, by="ann", since=WHEN, report=silent, deadline_s=WAIT_S
+        )
+
+    async def resume(self, kube: KubeClient) -> StageResult:
+        return await undo.resume(kube, self.target, report=silent, deadline_s=WAIT_S)
+
+    async def stays(self, kube: KubeClient, version: int) -> None:
+        for _ in range(LONGER_THAN_SELF_HEAL_S):
+            assert await self.version(kube) == str(version)
+            await anyio.sleep(1)
+
+
+@pytest.fixture
+def kind() -> str:
+    return "Deployment"
+
+
+@pytest.fixture
+def world(layout: Layout, namespace: str, kind: str) -> Iterator[World]:
+    found = World(layout, namespace, kind)
+    found.publish(1)
+    secret = {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {
+            "name": f"{namespace}-undo",
+            "namespace": "argocd",
+            "labels": {"argocd.argoproj.io/secret-type": "repository"},
+        },
+        "stringData": {
+            "type": "git",
+            "url": f"{GIT}/{found.repository}.git",
+            "username": credentials.GIT_READER,
+            "password": credentials.read(layout, "git-reader"),
+        },
+    }
+    found.apply(secret)
+    yield found
+    names = (f"{namespace}-root", namespace)
+    kubectl(layout, "-n", "argocd", "delete", "application", *names, "--ignore-not-found", "--timeout=60s")
+    kubectl(layout, "-n", "argocd", "delete", "secret", f"{namespace}-undo")
+    shutil.rmtree(layout.run / f"{namespace}-undo")
+    shutil.rmtree(gitserver.repository(layout, found.repository))
+
+
+@pytest.mark.parametrize("kind", ["Deployment", "StatefulSet", "DaemonSet"])
+async def test_an_undo_outlives_self_heal_and_resume_puts_back_exactly_what_was(
+    kube: KubeClient, world: World
+) -> None:
+    world.apply(world.application(world.name, "app", world.name))
+    await world.two_versions(kube)
+
+    done = await world.undo(kube)
+
+    assert done.status is Status.SUCCEEDED
+    assert "SUSPENDED" in done.summary
+    assert "dagger call resume --service=api" in done.summary
+    assert "automated" not in (await world.app(kube))["spec"]["syncPolicy"]
+    await world.stays(kube, 1)
+    before = (await world.app(kube))["metadata"]["resourceVersion"]
+    again = await world.undo(kube)
+    assert (again.status, await world.version(kube)) == (Status.SKIPPED, "1")
+    assert ANNOTATION in (await world.app(kube))["metadata"]["annotations"], before
+
+    resumed, idle = await world.resume(kube), await world.resume(kube)
+
+    assert (resumed.status, idle.status) == (Status.SUCCEEDED, Status.SKIPPED)
+    app = await world.app(kube)
+    assert app["spec"]["syncPolicy"]["automated"] == AUTOMATED
+    assert {ANNOTATION, SKIP}.isdisjoint(app["metadata"].get("annotations") or {})
+    await world.becomes(kube, 2)
+
+
+async def test_an_undo_under_an_app_of_apps_outlives_its_self_heal_too(
+    kube: KubeClient, world: World
+) -> None:
+    world.apply(world.application(f"{world.name}-root", "root", "argocd"))
+    await world.two_versions(kube)
+
+    done = await world.undo(kube)
+
+    assert done.outputs["manager"] == f"{world.name}-root"
+    with anyio.fail_after(WAIT_S):
+        # The managing Application puts automated sync back: that alone would have lost the undo.
+        while (await world.app(kube))["spec"]["syncPolicy"].get("automated") != AUTOMATED:  # noqa: ASYNC110
+            await anyio.sleep(0.5)
+    await world.stays(kube, 1)
+    assert (await world.app(kube))["metadata"]["annotations"][SKIP] == "true"
+
+    await world.resume(kube)
+
+    assert SKIP not in (await world.app(kube))["metadata"].get("annotations", {})
+    await world.becomes(kube, 2)
+
+
+async def test_an_undo_killed_after_the_suspension_goes_where_it_was_to_go(
+    kube: KubeClient, world: World
+) -> None:
+    world.apply(world.application(world.name, "app", world.name))
+    await world.two_versions(kube)
+    found = await kube.list(f"/apis/apps/v1/namespaces/{world.name}/replicasets")
+    (old,) = [
+        item["metadata"]["name"]
+        for item in found
+        if item["spec"]["template"]["spec"]["containers"][0]["env"][0]["value"] == "1"
+    ]
+    wanted = Suspension(automated=None, skip=None, by="ann", since=WHEN, goal=old)
+    await suspension.suspend(kube, world.target, wanted, report=silent, deadline_s=WAIT_S)
+    assert await world.version(kube) == "2"
+
+    done = await world.undo(kube)
+
+    assert (done.status, done.outputs["name"], await world.version(kube)) == (Status.SUCCEEDED, old, "1")
+    with pytest.raises(NotFoundError, match="has no revision 99: there are revision 3"):
+        await world.undo(kube, 99)
+    # To a revision by its number: what is remembered of the policy stays.
+    await world.undo(kube, 2)
+    assert await world.version(kube) == "2"
+    await world.resume(kube)
+    assert (await world.app(kube))["spec"]["syncPolicy"]["automated"] == AUTOMATED
+
+
+async def test_a_deploy_of_a_suspended_application_is_refused_with_both_ways_on(
+    kube: KubeClient, world: World
+) -> None:
+    from slipway_host.application import read_application
+
+    world.apply(world.application(world.name, "app", world.name))
+    await world.becomes(kube, 1)
+    wanted = Suspension(automated=None, skip=None, by="ann", since=WHEN)
+    await suspension.suspend(kube, world.target, wanted, report=silent, deadline_s=WAIT_S)
+
+    with pytest.raises(ConflictError, match=f"suspended by ann since {WHEN}") as caught:
+        suspension.refuse(await read_application(kube, world.target), service="api")
+
+    assert "dagger call rollback --service=api" in caught.value.next_command
+    assert "dagger call resume --service=api" in caught.value.next_command

@@ -1,0 +1,152 @@
+import time
+
+from slipway_host import git, history
+from slipway_host.history import DEPLOY, OTHER, ROLLBACK, Entry
+from support.gitops_remote import VALUES, Remote, change, deploy, path
+
+DIGEST = "sha256:" + "ab" * 32
+TEN_THOUSAND_S = 10
+OLD, NEW = "aaaa1111" * 5, "bbbb2222" * 5
+
+
+def values(tag: str) -> str:
+    return VALUES.format(app="api").replace("latest", tag)
+
+
+async def read(remote: Remote, *, limit: int = 100, depth: int = 200) -> list[Entry]:
+    async with git.clone(remote.settings, protocols=("file",), depth=depth) as copy:
+        await copy.fetch()
+        return await history.read(copy, "api", path("api"), limit=limit)
+
+
+async def test_each_change_of_the_tag_is_an_entry_with_its_origin(remote: Remote) -> None:
+    # R36: others' commits stand beside Slipway's.
+    await deploy(remote, change(commit=OLD, digest=DIGEST))
+    remote.pull()
+    by_hand = remote.put({path("api"): values("v7")}, "bump")
+    await deploy(remote, change(commit=NEW), change("ui", OLD))
+
+    first, second, third, seed = await read(remote)
+
+    assert [(e.tag, e.kind, e.source) for e in (first, second, third, seed)] == [
+        ("bbbb2222", DEPLOY, NEW),
+        ("v7", OTHER, ""),
+        ("aaaa1111", DEPLOY, OLD),
+        ("latest", OTHER, ""),
+    ]
+    assert (second.commit, second.author, second.subject) == (by_hand, "rival@x <rival@x>", "bump")
+    assert third.digest == DIGEST
+    assert first.commit == remote.head()
+
+
+async def test_a_commit_that_leaves_the_tag_is_no_entry(remote: Remote) -> None:
+    remote.put({path("api"): values("v1")})
+    remote.put({path("api"): values("v1") + "replicas: 2\n"})
+    remote.put({"README": "x"})
+    assert [entry.tag for entry in await read(remote)] == ["v1", "latest"]
+
+
+async def test_a_merge_is_one_entry_with_what_its_branch_says(remote: Remote) -> None:
+    remote.git("checkout", "-q", "-b", "proposal")
+    text = f"proposal\n\nSlipway-Source-Commit: {NEW}\nSlipway-Image-Digest: {DIGEST}"
+    (remote.work / path("api")).write_text(values("v2"))
+    remote.git("commit", "-qam", text)
+    remote.git("checkout", "-q", "main")
+    remote.put({"README": "meanwhile"})
+    remote.git("merge", "-q", "--no-ff", "-m", "Merge pull request #1", "proposal")
+    merge = remote.put({}, "after")
+
+    newest = (await read(remote))[0]
+
+    assert newest.commit == remote.git("rev-parse", f"{merge}^")
+    assert (newest.tag, newest.source, newest.digest, newest.kind) == ("v2", NEW, DIGEST, DEPLOY)
+
+
+async def test_a_revert_by_git_counts_as_a_rollback_and_its_own_revert_does_not(remote: Remote) -> None:
+    remote.put({path("api"): values("v1")})
+    remote.git("revert", "--no-edit", "HEAD")
+    remote.git("revert", "--no-edit", "HEAD")
+    remote.put({}, "push")
+    assert [(e.tag, e.kind) for e in await read(remote)] == [
+        ("v1", OTHER),
+        ("latest", ROLLBACK),
+        ("v1", OTHER),
+        ("latest", OTHER),
+    ]
+
+
+async def test_a_file_that_was_removed_and_broken_between_is_read_around(remote: Remote) -> None:
+    remote.put({path("api"): values("v1")})
+    remote.put({path("api"): "image: [\n"})
+    remote.put({path("api"): values("v2")})
+    remote.git("rm", "-q", path("api"))
+    remote.put({}, "gone")
+    remote.put({path("api"): values("v3")})
+    assert [entry.tag for entry in await read(remote)] == ["v3", "v2", "v1", "latest"]
+
+
+async def test_what_is_no_tag_is_no_entry_and_gets_into_no_commit(remote: Remote) -> None:
+    remote.put({path("api"): values("v1")})
+    remote.put({path("api"): values('"x\\nSlipway-Source-Commit: y"')})
+    remote.put({path("api"): values("'{{ .Values.tag }}'")})
+    assert [entry.tag for entry in await read(remote)] == ["v1", "latest"]
+
+
+async def test_old_entries_are_found_beyond_a_shallow_copy(remote: Remote) -> None:
+    remote.put({path("api"): values("v1")})
+    for number in range(30):
+        remote.git("commit", "-q", "--allow-empty", "-m", f"{number}")
+    remote.put({path("api"): values("v2")})
+    assert [entry.tag for entry in await read(remote, depth=5)] == ["v2", "v1", "latest"]
+    assert [entry.tag for entry in await read(remote, depth=5, limit=1)] == ["v2"]
+
+
+async def test_a_server_without_filters_gives_the_same_history(remote: Remote) -> None:
+    remote.git("config", "uploadpack.allowFilter", "false", at=remote.bare)
+    remote.put({path("api"): values("v1")})
+    assert [entry.tag for entry in await read(remote)] == ["v1", "latest"]
+
+
+async def test_the_newest_of_ten_thousand_commits_take_seconds(remote: Remote) -> None:
+    lines = []
+    for number in range(10_000):
+        text = values(f"v{number}") if number % 10 == 0 else "x"
+        name = path("api") if number % 10 == 0 else f"apps/other{number % 7}/values.yaml"
+        start = "from refs/heads/main^0\n" if number == 0 else ""
+        lines.append(
+            f"commit refs/heads/main\ncommitter x <x@x> {1_700_000_000 + number} +0000\ndata 1\nm\n{start}"
+            f"M 100644 inline {name}\ndata {len(text)}\n{text}\n"
+        )
+    remote.git("fast-import", "--quiet", at=remote.bare, stdin="".join(lines))
+
+    began = time.monotonic()
+    found = await read(remote, limit=20)
+    took = time.monotonic() - began
+
+    assert [entry.tag for entry in found] == [f"v{number}" for number in range(9990, 9790, -10)]
+    assert took < TEN_THOUSAND_S
+
+
+def entry(tag: str, kind: str = DEPLOY) -> Entry:
+    return Entry(tag=tag, digest="", commit=f"{tag}c", source="", when="", author="", kind=kind, subject="")
+
+
+def test_previous_is_the_newest_tag_that_nobody_rolled_back_from() -> None:
+    assert history.previous([entry("c"), entry("b"), entry("a")]) == entry("b")
+    rolled_back = [entry("b", ROLLBACK), entry("c"), entry("b"), entry("a")]
+    # c was bad: a fix that is bad as well leads back to b, not to c.
+    assert history.previous([entry("d"), *rolled_back]) == entry("b", ROLLBACK)
+    assert history.previous(rolled_back) == entry("a")
+    assert history.previous([entry("a")]) is None
+    assert history.previous([]) is None
+
+
+def test_a_tag_that_was_deployed_again_after_its_rollback_is_good_again() -> None:
+    again = [entry("d"), entry("c"), entry("b", ROLLBACK), entry("c"), entry("b")]
+    assert history.previous(again) == entry("c")
+
+
+def test_the_table_has_a_line_for_each_entry() -> None:
+    lines = history.table([entry("b"), entry("a")]).splitlines()
+    assert [line.split()[0] for line in lines] == ["TAG", "b", "a"]
+    assert history.table([]) == "  no image was ever named"
