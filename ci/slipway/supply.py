@@ -18,6 +18,8 @@ from slipway_host.run import new_run_id
 from slipway_host.together import together
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from slipway.work import Work
 
 SIGNATURE = "https://sigstore.dev/cosign/sign/v1"
@@ -87,6 +89,12 @@ async def sign(
         summary=f"{', '.join(added)} beside {digest[:19]}…",
         outputs={"digest": digest, "added": added},
     )
+
+
+async def verify_required(works: "Sequence[Work]", digests: "Sequence[str]") -> None:
+    """Check the images of services whose environment requires a signature; as `verify`."""
+    pairs = zip(works, digests, strict=True)
+    await together(*(partial(verify, *pair) for pair in pairs if pair[0].environment.require_signature))
 
 
 async def verify(work: "Work", digest: str) -> StageResult:

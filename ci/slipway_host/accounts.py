@@ -2,16 +2,30 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 from slipway_host import targets
 from slipway_host.errors import SettingsError
 from slipway_host.passage import Accounts
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from slipway_host.config import Config
     from slipway_host.environ import Environ
     from slipway_host.settings import GitSettings, PostgresSettings, RegistrySettings
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def later(make: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Callable[[], Awaitable[T]]:
+    """Return what makes an account when it is first needed, and says only then that it is not given."""
+
+    async def asked() -> T:
+        return make(*args, **kwargs)
+
+    return asked
 
 
 def registry_account(environ: Environ, config: Config, environment: str) -> RegistrySettings:

@@ -20,7 +20,7 @@ from slipway_host import (
     selection,
     targets,
 )
-from slipway_host.accounts import all_accounts, git_account, postgres_account, registry_account
+from slipway_host.accounts import all_accounts, git_account, later, postgres_account, registry_account
 from slipway_host.command import WITH_IMAGES
 from slipway_host.delivery import Delivery
 from slipway_host.document import parse
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from slipway_host.passage import Accounts
     from slipway_host.progress import Report
     from slipway_host.remote_image import RemoteImage
-    from slipway_host.settings import GitSettings, PostgresSettings, RegistrySettings, Target
+    from slipway_host.settings import Target
 
 W = TypeVar("W", bound=Way)
 
@@ -199,9 +199,7 @@ class Job:
         return self._said()
 
     async def _status(self, config: Config, environment: str, found: list[Target]) -> str:
-        async def repository() -> GitSettings:
-            return git_account(self._environ, config, environment)
-
+        repository = later(git_account, self._environ, config, environment)
         async with self._cluster() as kube:
             said = await overview.overviews(found, kube=kube, repository=repository)
         return overview.screen(said)
@@ -212,22 +210,14 @@ class Job:
             async def kube() -> KubeClient:
                 return await stack.enter_async_context(self._cluster())
 
-            async def registry() -> RegistrySettings:
-                return registry_account(self._environ, config, environment)
-
-            async def repository() -> GitSettings:
-                return git_account(self._environ, config, environment)
-
-            async def postgres() -> PostgresSettings:
-                return postgres_account(self._environ, config)
-
             world = doctor.World(
                 targets=found,
                 kube=kube,
-                registry=registry,
-                repository=repository,
-                postgres=postgres,
+                registry=later(registry_account, self._environ, config, environment),
+                repository=later(git_account, self._environ, config, environment),
+                postgres=later(postgres_account, self._environ, config),
                 api=targets.server_api(config, environment),
+                in_cluster=self._environ.secret("POSTGRES_DSN") is None,
             )
             results = await checks.examine(world.checks())
         self.error = checks.failure(results)

@@ -11,23 +11,15 @@ from slipway_host.results import Status
 from slipway_host.secrets import ensure_app_secret
 from slipway_host.settings import DatabaseSettings, PostgresSettings, SecretsSettings, Target
 from slipway_host.together import together
+from support.target import api_target
 
 
 def target(namespace: str) -> Target:
-    return Target(
-        service="api",
-        app="api",
+    return api_target(
         environment="dev",
         commit="0" * 40,
         repository="registry.invalid/acme/api",
         namespace=namespace,
-        values="apps/api/values.yaml",
-        argocd_namespace="argocd",
-        workload_kind="Deployment",
-        workload_name="api",
-        health_path="/health",
-        health_port=4000,
-        health_stable_s=0,
         database=DatabaseSettings(name="api", role="api"),
         secrets=SecretsSettings(name="api-secrets", generate={"JWT_SECRET": Generated()}),
     )

@@ -22,34 +22,25 @@ from slipway_host.settings import (
     GitSettings,
     PostgresSettings,
     RegistrySettings,
-    SecretsSettings,
     Target,
 )
 from slipway_lab import credentials, gitserver
 from slipway_lab.kubernetes import kubeconfig_path, kubectl
 from slipway_lab.layout import REGISTRY, Layout
+from support.target import api_target
 
 Json = dict[str, Any]
 
 
 @pytest.fixture
 def target(layout: Layout, run_id: str) -> Iterator[Target]:
-    yield Target(
-        service="api",
+    yield api_target(
         app=run_id,
         environment="dev",
         commit="0" * 40,
         repository=f"{REGISTRY}/mosuon/{run_id}",
         namespace=run_id,
-        values="apps/api/values.yaml",
-        argocd_namespace="argocd",
-        workload_kind="Deployment",
-        workload_name="api",
-        health_path="/health",
-        health_port=4000,
-        health_stable_s=0,
         database=DatabaseSettings(name=run_id.replace("-", "_"), role=run_id.replace("-", "_")),
-        secrets=SecretsSettings(name="api-secrets"),
     )
     # The registry leaves an empty folder where an upload was given up.
     shutil.rmtree(repository(layout, run_id), ignore_errors=True)

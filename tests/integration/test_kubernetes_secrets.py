@@ -28,23 +28,15 @@ from slipway_host.settings import (
 from slipway_host.together import together
 from slipway_lab.kubernetes import kubectl
 from slipway_lab.layout import Layout
+from support.target import api_target
 
 
 def target(namespace: str) -> Target:
-    return Target(
-        service="api",
-        app="api",
+    return api_target(
         environment="dev",
         commit="0" * 40,
         repository="registry.invalid/acme/api",
         namespace=namespace,
-        values="apps/api/values.yaml",
-        argocd_namespace="argocd",
-        workload_kind="Deployment",
-        workload_name="api",
-        health_path="/health",
-        health_port=4000,
-        health_stable_s=0,
         database=DatabaseSettings(name="api", role="api"),
         secrets=SecretsSettings(name="api-secrets", generate={"JWT_SECRET": Generated()}),
     )

@@ -35,6 +35,7 @@ from slipway_host.settings import (
 from slipway_lab import command, credentials, gitserver
 from slipway_lab.kubernetes import kubeconfig_path, kubectl
 from slipway_lab.layout import GIT, Layout
+from support.target import api_target
 
 PASSWORD = "Year0ld-pass"
 COMMIT = "1234e567" + "0" * 32
@@ -69,20 +70,10 @@ class World:
 
     @property
     def target(self) -> Target:
-        return Target(
-            service="api",
-            app="api",
-            environment="prod",
+        return api_target(
             commit=COMMIT,
             repository="registry.invalid/acme/api",
             namespace=self.name,
-            values="apps/api/values.yaml",
-            argocd_namespace="argocd",
-            workload_kind="Deployment",
-            workload_name="api",
-            health_path="/health",
-            health_port=4000,
-            health_stable_s=0,
             database=DatabaseSettings(name=self.name, role=self.name),
             secrets=SecretsSettings(
                 name="api-secrets",

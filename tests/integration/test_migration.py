@@ -18,8 +18,9 @@ from slipway_host.migration_job import name_of
 from slipway_host.namespaces import ensure_namespace
 from slipway_host.progress import silent
 from slipway_host.results import StageResult, Status
-from slipway_host.settings import MigrationSettings, SecretsSettings, Target
+from slipway_host.settings import MigrationSettings, Target
 from slipway_host.together import together
+from support.target import api_target
 
 IMAGE = "docker.io/library/postgres:17"
 DIGEST = "sha256:" + "a" * 64
@@ -38,22 +39,11 @@ async def target(kube: KubeClient, namespace: str) -> Target:
     url = base64.b64encode(f"postgresql://api:{PASSWORD}@db/api".encode()).decode()
     body = {"metadata": {"name": "api-secrets"}, "data": {"DATABASE_URL": url}}
     await kube.create(f"/api/v1/namespaces/{namespace}/secrets", body)
-    return Target(
-        service="api",
-        app="api",
+    return api_target(
         environment="dev",
         commit="12345678" + "0" * 32,
         repository="registry.invalid/acme/api",
         namespace=namespace,
-        values="apps/api/values.yaml",
-        argocd_namespace="argocd",
-        workload_kind="Deployment",
-        workload_name="api",
-        health_path="/health",
-        health_port=4000,
-        health_stable_s=0,
-        database=None,
-        secrets=SecretsSettings(name="api-secrets"),
     )
 
 

@@ -14,10 +14,11 @@ from slipway_host.delivery import Delivery
 from slipway_host.errors import ConflictError
 from slipway_host.kube import KubeClient
 from slipway_host.progress import silent
-from slipway_host.settings import GitSettings, PostgresSettings, SecretsSettings, Target
+from slipway_host.settings import GitSettings, PostgresSettings
 from slipway_lab import credentials, gitserver
 from slipway_lab.kubernetes import kubectl
 from slipway_lab.layout import GIT, Layout
+from support.target import api_target
 
 SECRET = """\
 apiVersion: v1
@@ -107,22 +108,12 @@ async def test_argo_cd_makes_new_values_with_every_sync_and_preflight_refuses_su
     layout: Layout, application: str, kube: KubeClient, postgres: PostgresSettings
 ) -> None:
     await to_thread.run_sync(compared, layout, application)
-    target = Target(
-        service="api",
+    target = api_target(
         app=application,
         environment="dev",
         commit="0" * 40,
         repository="registry.invalid/acme/api",
         namespace=application,
-        values="apps/api/values.yaml",
-        argocd_namespace="argocd",
-        workload_kind="Deployment",
-        workload_name="api",
-        health_path="/health",
-        health_port=4000,
-        health_stable_s=0,
-        database=None,
-        secrets=SecretsSettings(name="api-secrets"),
     )
     settings = GitSettings(
         url=f"{GIT}/mosuon/{application}.git",

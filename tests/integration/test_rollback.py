@@ -14,28 +14,21 @@ from slipway_host.holding import Holding
 from slipway_host.image_change import ImageChange
 from slipway_host.progress import silent
 from slipway_host.results import Status
-from slipway_host.settings import GitSettings, SecretsSettings, Target
+from slipway_host.settings import GitSettings, SecretsSettings
 from slipway_lab.layout import Layout
 from support.gitea import Repository
 from support.gitops_remote import VALUES, change, path
+from support.target import api_target
 
 OLD, BAD = "aaaa1111" * 5, "bbbb2222" * 5
 DIGEST = "sha256:" + "ab" * 32
-TARGET = Target(
-    service="api",
-    app="api",
+TARGET = api_target(
     environment="dev",
     commit=BAD,
     repository="registry.invalid/acme/api",
     namespace="n",
     values=path("api"),
-    argocd_namespace="argocd",
-    workload_kind="Deployment",
-    workload_name="api",
-    health_path="/health",
     health_port=80,
-    health_stable_s=0,
-    database=None,
     secrets=SecretsSettings(name="s"),
 )
 

@@ -28,26 +28,19 @@ from slipway_host.settings import DatabaseSettings, PostgresSettings, SecretsSet
 from slipway_lab import credentials, gitserver
 from slipway_lab.kubernetes import kubectl
 from slipway_lab.layout import GIT, Layout
+from support.target import api_target
 
 SELF_HEAL_S = 12
 """Argo CD heals 5 seconds after it has seen a difference."""
 
 
 def target(name: str) -> Target:
-    return Target(
-        service="api",
+    return api_target(
         app=name,
         environment="dev",
         commit="0" * 40,
         repository="registry.invalid/acme/api",
         namespace=name,
-        values="apps/api/values.yaml",
-        argocd_namespace="argocd",
-        workload_kind="Deployment",
-        workload_name="api",
-        health_path="/health",
-        health_port=4000,
-        health_stable_s=0,
         database=DatabaseSettings(name=name, role=name),
         secrets=SecretsSettings(
             name="api-secrets",

@@ -19,6 +19,7 @@ from slipway_host.suspension import ANNOTATION, SKIP, Suspension
 from slipway_lab import credentials, gitserver
 from slipway_lab.kubernetes import kubectl
 from slipway_lab.layout import GIT, Layout
+from support.target import api_target
 
 AUTOMATED = {"prune": True, "selfHeal": True}
 LONGER_THAN_SELF_HEAL_S = 12
@@ -73,21 +74,16 @@ class World:
 
     @property
     def target(self) -> Target:
-        return Target(
-            service="api",
+        return api_target(
             app=self.name,
             environment="dev",
             commit="c" * 40,
             repository="docker.io/library/postgres",
             namespace=self.name,
             values="x",
-            argocd_namespace="argocd",
             workload_kind=self.kind,
-            workload_name="api",
             health_path="/",
             health_port=80,
-            health_stable_s=0,
-            database=None,
             secrets=SecretsSettings(name="s"),
         )
 

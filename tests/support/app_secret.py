@@ -14,6 +14,7 @@ from slipway_host.config import Generated
 from slipway_host.errors import ConflictError, DeliveryError
 from slipway_host.secrets import ensure_app_secret
 from slipway_host.settings import DatabaseSettings, PostgresSettings, SecretsSettings, Target
+from support.target import api_target
 
 if TYPE_CHECKING:
     from slipway_host.kube import KubeClient
@@ -34,20 +35,8 @@ POSTGRES = PostgresSettings(
     admin_user="postgres",
     secret="postgresql",
 )
-TARGET = Target(
-    service="api",
-    app="api",
-    environment="prod",
+TARGET = api_target(
     commit="a" * 40,
-    repository="registry.test/acme/api",
-    namespace="mosuon",
-    values="apps/api/values.yaml",
-    argocd_namespace="argocd",
-    workload_kind="Deployment",
-    workload_name="api",
-    health_path="/health",
-    health_port=4000,
-    health_stable_s=0,
     database=DatabaseSettings(name="api", role="api"),
     secrets=SecretsSettings(name="api-secrets", generate={"JWT_SECRET": Generated()}),
 )

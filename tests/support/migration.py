@@ -9,7 +9,8 @@ import anyio.lowlevel
 
 from slipway_host.errors import ConflictError, DeliveryError, NotFoundError
 from slipway_host.migration import migrate
-from slipway_host.settings import MigrationSettings, SecretsSettings, Target
+from slipway_host.settings import MigrationSettings, Target
+from support.target import api_target
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -19,24 +20,7 @@ if TYPE_CHECKING:
 
 Json = dict[str, Any]
 DIGEST = "sha256:" + "a" * 64
-TARGET = Target(
-    service="api",
-    app="api",
-    environment="prod",
-    commit="0e123456" + "0" * 32,
-    repository="registry.test:5000/acme/api",
-    namespace="mosuon",
-    values="apps/api/values.yaml",
-    argocd_namespace="argocd",
-    workload_kind="Deployment",
-    workload_name="api",
-    health_path="/health",
-    health_port=4000,
-    health_stable_s=0,
-    database=None,
-    secrets=SecretsSettings(name="api-secrets"),
-    migration=MigrationSettings(command=("/app/migrate",), timeout_s=600),
-)
+TARGET = api_target(migration=MigrationSettings(command=("/app/migrate",), timeout_s=600))
 DONE = [{"type": "Complete", "status": "True"}]
 FAILED = [{"type": "Failed", "status": "True", "reason": "BackoffLimitExceeded"}]
 

@@ -24,6 +24,7 @@ from slipway_host.settings import GitSettings, RegistrySettings, SecretsSettings
 from slipway_lab import credentials, gitserver
 from slipway_lab.kubernetes import apply, kubectl
 from slipway_lab.layout import GIT, REGISTRY
+from support.target import api_target
 from support.world_images import Images
 
 if TYPE_CHECKING:
@@ -217,7 +218,7 @@ class Worlds:
         registry = RegistrySettings(host=REGISTRY, username=credentials.REGISTRY_USER, password=password)
         token = SecretStr(credentials.read(self.layout, "git-writer"))
         git = GitSettings(url=self.url, branch="main", username=credentials.GIT_WRITER, token=token)
-        target = Target(
+        target = api_target(
             service=space,
             app=space,
             environment="dev",
@@ -225,13 +226,8 @@ class Worlds:
             repository=f"{REGISTRY}/{self.images.repository}",
             namespace=space,
             values=f"apps/{space}/values.yaml",
-            argocd_namespace="argocd",
-            workload_kind="Deployment",
             workload_name=space,
-            health_path="/health",
             health_port=PORT,
-            health_stable_s=0,
-            database=None,
             secrets=SecretsSettings(name=f"{space}-secrets", asked=("REDIS_URL",)),
         )
         return Case(

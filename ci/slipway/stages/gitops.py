@@ -1,7 +1,5 @@
 """Commit the images' tags to the GitOps repository."""
 
-from functools import partial
-
 from slipway.each import NOBODY
 from slipway.errors import stage_function
 from slipway.inputs import ChangedSince, ServiceNames, Stage, say
@@ -20,6 +18,7 @@ class GitopsStage(Stage):
         Only the tags change in the files; where they are there already, nothing is committed. Where
         the environment requires a signature, it is verified before.
         """
+        from slipway import supply
         from slipway_host.delivery import commit
 
         command, run_id = "dagger call gitops", new_run_id()
@@ -28,11 +27,7 @@ class GitopsStage(Stage):
             return NOBODY
         settings, ancestors = await works[0].git(), await checkout.ancestors()
         digests = await together(*(work.digest for work in works))
-        if works[0].environment.require_signature:
-            from slipway import supply
-
-            pairs = zip(works, digests, strict=True)
-            await together(*(partial(supply.verify, work, digest) for work, digest in pairs))
+        await supply.verify_required(works, digests)
         async with cluster(self) as kube:
             changes = [
                 work.delivery(kube, run_id).change(

@@ -15,6 +15,7 @@ from slipway_host.recipe import REVISION
 from slipway_host.remote_image import RemoteImage, Variant
 from slipway_host.rollback import Way
 from slipway_host.settings import GitSettings, SecretsSettings, Target
+from support.target import api_target
 
 pytestmark = pytest.mark.anyio
 COMMIT, DIGEST = "aaaa1111" * 5, "sha256:" + "ab" * 32
@@ -23,7 +24,7 @@ ACCOUNTS = Accounts(registry=cast("Any", None), git=GIT, postgres=cast("Any", No
 
 
 def target(name: str) -> Target:
-    return Target(
+    return api_target(
         service=name,
         app=name,
         environment="dev",
@@ -31,13 +32,8 @@ def target(name: str) -> Target:
         repository=f"r.invalid/acme/{name}",
         namespace="n",
         values=f"apps/{name}/values.yaml",
-        argocd_namespace="argocd",
-        workload_kind="Deployment",
         workload_name=name,
-        health_path="/health",
         health_port=80,
-        health_stable_s=0,
-        database=None,
         secrets=SecretsSettings(name="s"),
     )
 

@@ -23,7 +23,7 @@ from slipway_host.errors import (
 )
 from slipway_host.progress import silent
 from slipway_host.results import Status
-from slipway_host.settings import SecretsSettings, Target
+from support.target import api_target
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -32,23 +32,7 @@ if TYPE_CHECKING:
     from slipway_host.results import StageResult
 
 Json = dict[str, Any]
-TARGET = Target(
-    service="api",
-    app="api",
-    environment="prod",
-    commit="a" * 40,
-    repository="registry.test:5000/acme/api",
-    namespace="mosuon",
-    values="apps/api/values.yaml",
-    argocd_namespace="argocd",
-    workload_kind="Deployment",
-    workload_name="api",
-    health_path="/health",
-    health_port=4000,
-    health_stable_s=0,
-    database=None,
-    secrets=SecretsSettings(name="api-secrets"),
-)
+TARGET = api_target(commit="a" * 40)
 BEFORE, OURS, LATER = "0" * 40, "c" * 40, "d" * 40
 PATH = "/apis/argoproj.io/v1alpha1/namespaces/argocd/applications/api"
 RUN = "run-17"

@@ -11,26 +11,11 @@ import pytest
 from slipway_host.application import Application
 from slipway_host.argocd_checks import application, controller, windows
 from slipway_host.checks import CheckStatus
-from slipway_host.settings import GitSettings, SecretsSettings, Target
+from slipway_host.settings import GitSettings
+from support.target import api_target
 
 Json = dict[str, Any]
-TARGET = Target(
-    service="api",
-    app="api",
-    environment="prod",
-    commit="0" * 40,
-    repository="registry.test/acme/api",
-    namespace="mosuon",
-    values="apps/api/values.yaml",
-    argocd_namespace="argocd",
-    workload_kind="Deployment",
-    workload_name="api",
-    health_path="/health",
-    health_port=4000,
-    health_stable_s=0,
-    database=None,
-    secrets=SecretsSettings(name="api-secrets"),
-)
+TARGET = api_target(commit="0" * 40)
 HEAD = "c" * 40
 GIT = GitSettings(url="https://git.test/acme/gitops.git", branch="main")
 BODY: Json = {

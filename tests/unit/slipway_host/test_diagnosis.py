@@ -8,7 +8,7 @@ from slipway_host import diagnosis
 from slipway_host.diagnosis import Diagnosis, diagnose
 from slipway_host.diagnosis_case import BrokenLinkError, Case
 from slipway_host.errors import AccessDeniedError, DeliveryError
-from slipway_host.settings import SecretsSettings, Target
+from support.target import api_target
 
 if TYPE_CHECKING:
     import pytest
@@ -16,23 +16,7 @@ if TYPE_CHECKING:
     from slipway_host.kube import KubeClient
     from slipway_host.settings import GitSettings, RegistrySettings
 
-TARGET = Target(
-    service="api",
-    app="api",
-    environment="prod",
-    commit="0e123456" + "0" * 32,
-    repository="registry.test:5000/acme/api",
-    namespace="mosuon",
-    values="apps/api/values.yaml",
-    argocd_namespace="argocd",
-    workload_kind="Deployment",
-    workload_name="api",
-    health_path="/health",
-    health_port=4000,
-    health_stable_s=0,
-    database=None,
-    secrets=SecretsSettings(name="api-secrets"),
-)
+TARGET = api_target()
 LINKS = ["commit", "values", "registry", "application", "sync", "workload", "pods", "health", "proof"]
 
 

@@ -18,10 +18,10 @@ from slipway_host.settings import (
     GitSettings,
     PostgresSettings,
     RegistrySettings,
-    SecretsSettings,
     Target,
 )
 from support.git_work import publish, settings
+from support.target import api_target
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -31,22 +31,8 @@ if TYPE_CHECKING:
 
 Json = dict[str, Any]
 NAMESPACE = "/api/v1/namespaces/mosuon"
-TARGET = Target(
-    service="api",
-    app="api",
-    environment="prod",
-    commit="0" * 40,
-    repository="127.0.0.1:1/acme/api",
-    namespace="mosuon",
-    values="apps/api/values.yaml",
-    argocd_namespace="argocd",
-    workload_kind="Deployment",
-    workload_name="api",
-    health_path="/health",
-    health_port=4000,
-    health_stable_s=0,
-    database=DatabaseSettings(name="api", role="api"),
-    secrets=SecretsSettings(name="api-secrets"),
+TARGET = api_target(
+    commit="0" * 40, repository="127.0.0.1:1/acme/api", database=DatabaseSettings(name="api", role="api")
 )
 POSTGRES = PostgresSettings(
     namespace="infra",

@@ -19,31 +19,16 @@ from slipway_host.errors import (
 from slipway_host.health import check_health
 from slipway_host.progress import silent
 from slipway_host.results import Status
-from slipway_host.settings import SecretsSettings, Target
+from support.target import api_target
 
 if TYPE_CHECKING:
     from slipway_host.kube import KubeClient
     from slipway_host.results import StageResult
+    from slipway_host.settings import Target
 
 Json = dict[str, Any]
 DIGEST, OLD = "sha256:" + "a" * 64, "sha256:" + "b" * 64
-TARGET = Target(
-    service="api",
-    app="api",
-    environment="prod",
-    commit="0e123456" + "0" * 32,
-    repository="registry.test:5000/acme/api",
-    namespace="mosuon",
-    values="apps/api/values.yaml",
-    argocd_namespace="argocd",
-    workload_kind="StatefulSet",
-    workload_name="api",
-    health_path="/health",
-    health_port=4000,
-    health_stable_s=0,
-    database=None,
-    secrets=SecretsSettings(name="api-secrets"),
-)
+TARGET = api_target(workload_kind="StatefulSet")
 STABLE = replace(TARGET, health_stable_s=0.1)
 
 

@@ -9,12 +9,13 @@ from slipway_host.holds import Hold
 from slipway_host.progress import silent
 from slipway_host.settings import SecretsSettings, Target
 from support.gitops_remote import Remote, change, deploy, path
+from support.target import api_target
 
 FILE = f"{path('api')}.hold"
 
 
 def target(app: str = "api") -> Target:
-    return Target(
+    return api_target(
         service=app,
         app=app,
         environment="dev",
@@ -22,13 +23,8 @@ def target(app: str = "api") -> Target:
         repository=f"r.invalid/acme/{app}",
         namespace="n",
         values=path(app),
-        argocd_namespace="argocd",
-        workload_kind="Deployment",
         workload_name=app,
-        health_path="/health",
         health_port=80,
-        health_stable_s=0,
-        database=None,
         secrets=SecretsSettings(name="s"),
     )
 

@@ -11,27 +11,17 @@ from pydantic import SecretStr
 from slipway_host import logs, metrics
 from slipway_host.errors import NotFoundError, ServiceUnavailableError, TerminalError
 from slipway_host.scrub import scrubbed
-from slipway_host.settings import SecretsSettings, Target
+from slipway_host.settings import SecretsSettings
+from support.target import api_target
 
 if TYPE_CHECKING:
     from slipway_host.kube import KubeClient
 
 Json = dict[str, Any]
-TARGET = Target(
-    service="api",
-    app="api",
+TARGET = api_target(
     environment="dev",
     commit="0" * 40,
-    repository="registry.test/acme/api",
-    namespace="mosuon",
-    values="apps/api/values.yaml",
-    argocd_namespace="argocd",
     workload_kind="StatefulSet",
-    workload_name="api",
-    health_path="/health",
-    health_port=4000,
-    health_stable_s=0,
-    database=None,
     secrets=SecretsSettings(name="api-secrets", given={"JWT_SECRET": SecretStr("canary-jwt")}),
 )
 RUNNING: Json = {"state": {"running": {}}, "restartCount": 0}

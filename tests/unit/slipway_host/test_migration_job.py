@@ -10,27 +10,12 @@ import pytest
 from slipway_host.config import Generated
 from slipway_host.migration_job import complete, exit_code, failure, job, name_of, started
 from slipway_host.names import DNS_LABEL
-from slipway_host.settings import DatabaseSettings, MigrationSettings, SecretsSettings, Target
+from slipway_host.settings import DatabaseSettings, MigrationSettings, SecretsSettings
+from support.target import api_target
 
 DIGEST = "sha256:" + "a" * 64
 UP = MigrationSettings(command=("/app/migrate", "up"))
-TARGET = Target(
-    service="api",
-    app="api",
-    environment="prod",
-    commit="0e123456" + "0" * 32,
-    repository="registry.test:5000/acme/api",
-    namespace="mosuon",
-    values="apps/api/values.yaml",
-    argocd_namespace="argocd",
-    workload_kind="Deployment",
-    workload_name="api",
-    health_path="/health",
-    health_port=4000,
-    health_stable_s=0,
-    database=DatabaseSettings(name="api", role="api"),
-    secrets=SecretsSettings(name="api-secrets"),
-)
+TARGET = api_target(database=DatabaseSettings(name="api", role="api"))
 
 
 def test_the_name_is_the_same_for_the_same_work_and_another_for_any_other() -> None:

@@ -8,34 +8,19 @@ import pytest
 
 from slipway_host.errors import AccessDeniedError, NotFoundError
 from slipway_host.overview import Overview, overviews, screen
-from slipway_host.settings import GitSettings, SecretsSettings, Target
 from support.git_work import publish, settings
+from support.target import api_target
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from slipway_host.kube import KubeClient
+    from slipway_host.settings import GitSettings
 
 Json = dict[str, Any]
 SOURCE = "ab12cd34" + "0" * 32
 DIGEST = "sha256:" + "1" * 64
-TARGET = Target(
-    service="api",
-    app="api",
-    environment="prod",
-    commit="f" * 40,
-    repository="registry.test/acme/api",
-    namespace="mosuon",
-    values="apps/api/values.yaml",
-    argocd_namespace="argocd",
-    workload_kind="Deployment",
-    workload_name="api",
-    health_path="/health",
-    health_port=4000,
-    health_stable_s=0,
-    database=None,
-    secrets=SecretsSettings(name="api-secrets"),
-)
+TARGET = api_target(commit="f" * 40)
 APPLICATION: Json = {
     "metadata": {"name": "api", "namespace": "argocd"},
     "spec": {},

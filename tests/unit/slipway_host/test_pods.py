@@ -7,25 +7,15 @@ from typing import Any
 import pytest
 
 from slipway_host import pods
-from slipway_host.settings import SecretsSettings, Target
+from slipway_host.settings import SecretsSettings
+from support.target import api_target
 
 Json = dict[str, Any]
 DIGEST = "sha256:" + "a" * 64
-TARGET = Target(
-    service="api",
+TARGET = api_target(
     app="game-stats-api",
-    environment="prod",
-    commit="0e123456" + "0" * 32,
-    repository="registry.test:5000/acme/api",
-    namespace="mosuon",
     values="apps/game-stats-api/values.yaml",
-    argocd_namespace="argocd",
-    workload_kind="Deployment",
     workload_name="game-stats-api",
-    health_path="/health",
-    health_port=4000,
-    health_stable_s=0,
-    database=None,
     secrets=SecretsSettings(name="game-stats-api-secrets"),
 )
 

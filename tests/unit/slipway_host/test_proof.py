@@ -19,7 +19,7 @@ from slipway_host.errors import (
 from slipway_host.progress import silent
 from slipway_host.proof import prove
 from slipway_host.results import Status
-from slipway_host.settings import SecretsSettings, Target
+from support.target import api_target
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -30,23 +30,7 @@ if TYPE_CHECKING:
 Json = dict[str, Any]
 DIGEST, OTHER = "sha256:" + "a" * 64, "sha256:" + "b" * 64
 BEFORE, OURS, LATER = "0" * 40, "c" * 40, "d" * 40
-TARGET = Target(
-    service="api",
-    app="api",
-    environment="prod",
-    commit="0e123456" + "0" * 32,
-    repository="registry.test:5000/acme/api",
-    namespace="mosuon",
-    values="apps/api/values.yaml",
-    argocd_namespace="argocd",
-    workload_kind="Deployment",
-    workload_name="api",
-    health_path="/health",
-    health_port=4000,
-    health_stable_s=0,
-    database=None,
-    secrets=SecretsSettings(name="api-secrets"),
-)
+TARGET = api_target()
 NEW, OLD = f"{TARGET.repository}:{TARGET.tag}", f"{TARGET.repository}:99999999"
 
 

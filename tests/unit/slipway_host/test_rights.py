@@ -14,31 +14,14 @@ from slipway_host.settings import (
     DatabaseSettings,
     MigrationSettings,
     PostgresSettings,
-    SecretsSettings,
-    Target,
 )
+from support.target import api_target
 
 if TYPE_CHECKING:
     from slipway_host.kube import KubeClient
 
 Json = dict[str, Any]
-TARGET = Target(
-    service="api",
-    app="api",
-    environment="prod",
-    commit="0" * 40,
-    repository="registry.test/acme/api",
-    namespace="mosuon",
-    values="apps/api/values.yaml",
-    argocd_namespace="argocd",
-    workload_kind="Deployment",
-    workload_name="api",
-    health_path="/health",
-    health_port=4000,
-    health_stable_s=0,
-    database=DatabaseSettings(name="api", role="api"),
-    secrets=SecretsSettings(name="api-secrets"),
-)
+TARGET = api_target(commit="0" * 40, database=DatabaseSettings(name="api", role="api"))
 POSTGRES = PostgresSettings(
     namespace="infra",
     selector="app=postgres",

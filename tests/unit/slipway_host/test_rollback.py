@@ -8,26 +8,19 @@ from slipway_host.gitops import GitOpsResult
 from slipway_host.image_change import ImageChange
 from slipway_host.results import Status
 from slipway_host.rollback import Way, hold_of
-from slipway_host.settings import MigrationSettings, SecretsSettings, Target
+from slipway_host.settings import MigrationSettings, SecretsSettings
 from support.gitops_remote import VALUES, Remote, change, deploy, path
+from support.target import api_target
 
 A, B, C, D = ("aaaa1111" * 5, "bbbb2222" * 5, "cccc3333" * 5, "dddd4444" * 5)
 DIGEST = "sha256:" + "ab" * 32
-TARGET = Target(
-    service="api",
-    app="api",
+TARGET = api_target(
     environment="dev",
     commit=C,
     repository="r.invalid/acme/api",
     namespace="n",
     values=path("api"),
-    argocd_namespace="argocd",
-    workload_kind="Deployment",
-    workload_name="api",
-    health_path="/health",
     health_port=80,
-    health_stable_s=0,
-    database=None,
     secrets=SecretsSettings(name="s"),
 )
 

@@ -20,8 +20,9 @@ from slipway_host.errors import (
 from slipway_host.progress import silent
 from slipway_host.results import Status
 from slipway_host.rollout import wait_rollout
-from slipway_host.settings import SecretsSettings, Target
+from slipway_host.settings import SecretsSettings
 from slipway_host.workload import Workload, read_workload
+from support.target import api_target
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -31,22 +32,8 @@ if TYPE_CHECKING:
 
 Json = dict[str, Any]
 DIGEST = "sha256:" + "a" * 64
-TARGET = Target(
-    service="api",
-    app="api",
-    environment="prod",
-    commit="0e123456" + "0" * 32,
-    repository="registry.test:5000/acme/api",
-    namespace="mosuon",
-    values="apps/api/values.yaml",
-    argocd_namespace="argocd",
-    workload_kind="Deployment",
-    workload_name="api",
-    health_path="/health",
-    health_port=4000,
-    health_stable_s=0,
-    database=None,
-    secrets=SecretsSettings(name="api-secrets", given={"JWT_SECRET": SecretStr("canary-jwt-value")}),
+TARGET = api_target(
+    secrets=SecretsSettings(name="api-secrets", given={"JWT_SECRET": SecretStr("canary-jwt-value")})
 )
 STATEFUL = replace(TARGET, workload_kind="StatefulSet")
 NEW, OLD = f"{TARGET.repository}:{TARGET.tag}", f"{TARGET.repository}:99999999"

@@ -9,25 +9,18 @@ from slipway_host.application import GROUP, Application
 from slipway_host.errors import AccessDeniedError, ConflictError, DeadlineError, UnknownOutcomeError
 from slipway_host.progress import silent
 from slipway_host.results import Status
-from slipway_host.settings import SecretsSettings, Target
+from slipway_host.settings import SecretsSettings
 from slipway_host.suspension import ANNOTATION, SKIP, TRACKING, Suspension
 from support.kube import FakeKube
+from support.target import api_target
 
-TARGET = Target(
-    service="api",
-    app="api",
+TARGET = api_target(
     environment="dev",
     commit="c" * 40,
     repository="r.invalid/acme/api",
     namespace="n",
     values="x",
-    argocd_namespace="argocd",
-    workload_kind="Deployment",
-    workload_name="api",
-    health_path="/health",
     health_port=80,
-    health_stable_s=0,
-    database=None,
     secrets=SecretsSettings(name="s"),
 )
 APPS = f"{GROUP}/namespaces/argocd/applications"
