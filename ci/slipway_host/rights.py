@@ -114,9 +114,6 @@ def rights(target: Target, postgres: PostgresSettings, *, create_namespace: bool
         several(postgres.namespace, "database", "pods/exec", "get", "create")
         if postgres.admin_password is None:
             several(postgres.namespace, "database", "secrets", "get", name=postgres.secret)
-    if target.migration:
-        verbs = ("get", "list", "watch", "create", "delete")
-        several(own, "migrate", "jobs", *verbs, group="batch")
     app = {"group": ARGOCD, "name": target.app}
     several(target.argocd_namespace, "sync", "applications", "get", "list", "watch", "patch", **app)
     several(own, "rollout", workload, "get", "list", "watch", group="apps", name=target.workload_name)
@@ -126,6 +123,8 @@ def rights(target: Target, postgres: PostgresSettings, *, create_namespace: bool
         several(own, "migrate", "jobs", "get", "list", "watch", "create", "delete", group="batch")
     if target.workload_kind == "Deployment":
         several(own, "rollout", "replicasets", "list", "watch", group="apps")
+    else:
+        several(own, "undo", "controllerrevisions", "list", group="apps")
     several(own, "rollout", "pods", "list", "watch")
     several(own, "rollout", "events", "list")
     several(own, "logs", "pods/log", "get")

@@ -38,7 +38,7 @@ def pod(name: str, *, started: str, restarts: int = 0, owner: str = "rs") -> Jso
         "metadata": {"name": name, "namespace": "mosuon", "ownerReferences": [{"uid": owner}]},
         "spec": {
             "nodeName": "n1",
-            "containers": [{"name": "api", "image": "registry.test/acme/api:ab12cd34"}],
+            "containers": [{"name": "api", "image": "registry.test:5000/acme/api:ab12cd34"}],
         },
         "status": {
             "phase": "Running",
@@ -46,7 +46,7 @@ def pod(name: str, *, started: str, restarts: int = 0, owner: str = "rs") -> Jso
             "containerStatuses": [
                 {
                     "name": "api",
-                    "imageID": f"registry.test/acme/api@{DIGEST}",
+                    "imageID": f"registry.test:5000/acme/api@{DIGEST}",
                     "restartCount": restarts,
                     "state": {"running": {"startedAt": started}},
                 }
