@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 from slipway_host import values
 from slipway_host.errors import ConflictError, NotFoundError, quote
-from slipway_host.git import trailers_of
+from slipway_host.git_log import trailers_of
 from slipway_host.image_change import IMAGE_DIGEST, ROLLED_BACK, SOURCE_COMMIT, named_for, source_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from slipway_host.git import Clone, Version
+    from slipway_host.git import Clone
+    from slipway_host.git_log import Version
 
 DEPLOY, ROLLBACK, OTHER = "deploy", "rollback", "other"
 BATCH = 100

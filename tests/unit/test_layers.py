@@ -38,6 +38,8 @@ LAYERS = {
         "git",
         "git_address",
         "git_errors",
+        "git_files",
+        "git_log",
         "git_program",
         "kube",
         "kube_config",
