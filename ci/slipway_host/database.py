@@ -97,6 +97,7 @@ class _Setup:
         self._report, self._deadline_s, self._reset = report, deadline_s, reset
         self._acted = False
         self._was_reset = False
+        self._lacked = False
 
     def failed(self, attempt: RetryCallState) -> None:
         error = attempt.outcome.exception() if attempt.outcome else None
@@ -112,13 +113,14 @@ class _Setup:
         if not fits and not self._reset:
             raise self._other_password()
         if not (fits and seen.done(settings)):
+            self._lacked = self._lacked or not seen.done(settings)
             seen = await self._make(reset=not fits)
         within = SeenInside(pending=0, outdated=())
         if settings.extensions or settings.read_only:
             within = await look_inside(self._sql, settings)
             if within.pending:
                 self._report(f"{STAGE}: {within.pending} statements in database {settings.name}")
-                self._acted = True
+                self._acted = self._lacked = True
                 steps = locked(inside(settings), deadline_s=self._deadline_s)
                 await self._sql.act(steps, database=settings.name)
                 before, within = within.pending, await look_inside(self._sql, settings)
@@ -164,7 +166,7 @@ class _Setup:
         settings = self._settings
         open_to_all = bool(seen.database and seen.database["public"])
         words = [
-            f"database {settings.name}, owned by {settings.role}: {'made' if self._acted else 'in place'}",
+            f"database {settings.name}, owned by {settings.role}: {'made' if self._lacked else 'in place'}",
             f"password of role {settings.role} set to its Secret's" if self._was_reset else "",
             f"extensions {', '.join(settings.extensions)}" if settings.extensions else "",
             f"left at their version: {', '.join(within.outdated)}" if within.outdated else "",

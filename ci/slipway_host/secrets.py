@@ -212,9 +212,10 @@ class _AppSecret:
         tried = f", and the one in {other[0]} is not its own" if other else ""
         raise ConflictError(
             f"role {database.role} exists, but {self._where} has no {URL}{tried}: its password is lost; "
-            f"restore the key, or, if nothing uses the role, set a new password and store it as {URL}",
+            "restore the key, or, if nothing else uses the role, give it a new password",
             stage=STAGE,
-            next_command=f"psql -c '\\password {database.role}'",
+            next_command=f"dagger call database --service={self._target.service} "
+            f"--reset-password={database.role}",
         )
 
     def _check_present(self, values: Mapping[str, str]) -> None:

@@ -90,10 +90,12 @@ def test_a_lost_password_is_made_anew_only_by_naming_the_role(app: App) -> None:
     refused = app.call("database")
     assert refused.code == 1
     assert "its password is lost" in refused.error
+    next_command = f"database --service={app.name} --reset-password={app.name}"
+    assert f"Next: dagger call {next_command}" in refused.error
 
-    reset = app.call("database", f"--reset-password={app.name}")
+    reset = app.call(*next_command.split())
     assert reset.code == 0, reset.error
-    assert f"password of role {app.name} set to its Secret's" in reset.out
+    assert f"in place; password of role {app.name} set to its Secret's" in reset.out
     assert "Skipped" in app.call("database").out
 
 
