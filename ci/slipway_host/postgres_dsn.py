@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 PORT = 5432
 CONNECT_S = 10.0
 CLOSE_S = 2.0
+LEAVE_S = 0.05
 _FORM = "postgresql://role:password@host:port, percent-encoded"
 # Parameters that only say what is done here anyway, or that no reader of ours needs.
 _UNUSED = frozenset({"application_name", "channel_binding", "connect_timeout", "target_session_attrs"})
@@ -193,6 +194,10 @@ class DsnRunner:
         finally:
             if connection is not None:
                 await _close(connection)
+            else:
+                # asyncpg takes leave of a refused connection in the background: the loop may end before.
+                with anyio.CancelScope(shield=True):
+                    await anyio.sleep(LEAVE_S)
 
     async def _connect(self, user: str, password: SecretStr, database: str) -> Any:
         import asyncpg
