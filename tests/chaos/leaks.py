@@ -86,7 +86,7 @@ def sampling(secrets: dict[str, str], folder: Path, allowed: dict[str, set[str]]
             for process in Path("/proc").iterdir():
                 if process.name.isdecimal() and process.name not in mine:
                     _process(process, secrets, allowed, seen)
-            for file in folder.rglob("*"):
+            for file in _files(folder):
                 try:
                     data = file.read_bytes() if file.is_file() else b""
                 except OSError:
@@ -101,6 +101,12 @@ def sampling(secrets: dict[str, str], folder: Path, allowed: dict[str, set[str]]
     finally:
         stop.set()
         thread.join()
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    """Yield the files below a folder; os.walk, unlike rglob, bears what vanishes meanwhile."""
+    for parent, _, names in os.walk(folder):
+        yield from (Path(parent, name) for name in names)
 
 
 def _process(process: Path, secrets: dict[str, str], allowed: dict[str, set[str]], seen: Sampled) -> None:
