@@ -52,7 +52,7 @@ async def test_the_wait_for_another_migration_has_a_deadline_that_names_it() -> 
 async def test_a_turn_of_a_killed_run_is_taken_over_and_one_of_a_living_run_is_not(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(migration_turn, "STALE_S", 0.2)
+    monkeypatch.setattr(migration_turn, "STALE_S", 1.0)
     for lives in (False, True):
         cluster, lines = Cluster(), list[str]()
         cluster.turn = other("api-migrate-turn")
@@ -60,7 +60,7 @@ async def test_a_turn_of_a_killed_run_is_taken_over_and_one_of_a_living_run_is_n
 
         async def live(cluster: Cluster = cluster) -> None:
             # Each time another one's, so that none is seen for long; then nobody's.
-            for number in range(20):
+            for number in range(30):
                 await anyio.sleep(0.05)
                 cluster.turn = other("api-migrate-turn")
                 cluster.turn["metadata"]["uid"] = f"alive{number}"
