@@ -28,6 +28,7 @@ from slipway_host.settings import DatabaseSettings, PostgresSettings, SecretsSet
 from slipway_lab import credentials, gitserver
 from slipway_lab.kubernetes import kubectl
 from slipway_lab.layout import GIT, Layout
+from support.dying import Dying, Killed
 from support.target import api_target
 
 SELF_HEAL_S = 12
@@ -120,31 +121,6 @@ async def test_a_rotated_database_password_opens_the_database_and_the_old_one_do
     assert after["DATABASE_URL"] == after["POSTGRES_URL"]
     assert await sql.accepts(service.namespace, SecretStr(after["DB_PASSWORD"]))
     assert not await sql.accepts(service.namespace, SecretStr(before["DB_PASSWORD"]))
-
-
-class Killed(BaseException):
-    """Not an error that anything handles: what comes after it does not happen."""
-
-
-class Dying:
-    """Passes calls on until the n-th write has landed."""
-
-    def __init__(self, inner: object, count: list[int]) -> None:
-        self._inner, self._count = inner, count
-
-    def __getattr__(self, name: str) -> object:
-        found = getattr(self._inner, name)
-        if name not in {"patch", "act"}:
-            return found
-
-        async def call(*args: object, **kwargs: object) -> object:
-            result = await found(*args, **kwargs)
-            self._count[0] -= 1
-            if self._count[0] == 0:
-                raise Killed
-            return result
-
-        return call
 
 
 @pytest.mark.parametrize("writes", [1, 2, 3])
