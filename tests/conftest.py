@@ -2,12 +2,16 @@
 
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 
+from slipway_host.kube import KubeClient
+from slipway_host.settings import PostgresSettings
 from slipway_lab import lab as lab_parts
+from slipway_lab.kubernetes import kubeconfig_path, kubectl
 from slipway_lab.layout import Layout
 
 ROOT = Path(__file__).parent
@@ -43,3 +47,31 @@ def layout() -> Iterator[Layout]:
 def run_id() -> str:
     """Name of this test's own things: a valid namespace, database part, branch and application."""
     return f"t{secrets.token_hex(4)}"
+
+
+@pytest.fixture
+def postgres() -> PostgresSettings:
+    """The lab's server; without a password, which is then read from the cluster's Secret (R34)."""
+    return PostgresSettings(
+        namespace="infra",
+        selector="app.kubernetes.io/name=postgresql",
+        container="postgresql",
+        host="postgresql.infra.svc.cluster.local",
+        port=5432,
+        admin_user="postgres",
+        secret="postgresql",
+    )
+
+
+@pytest.fixture
+async def kube(layout: Layout) -> AsyncIterator[KubeClient]:
+    text = kubeconfig_path(layout, "deployer").read_text()
+    async with await KubeClient.connect(SecretStr(text)) as client:
+        yield client
+
+
+@pytest.fixture
+def namespace(layout: Layout, run_id: str) -> Iterator[str]:
+    """A namespace name of this test's own; whatever is in it goes at the end."""
+    yield run_id
+    kubectl(layout, "delete", "namespace", run_id, "--ignore-not-found", "--wait=false")

@@ -9,7 +9,7 @@ from slipway_host import chart, git, gitops, holds, secrets, suspension
 from slipway_host.application import read_application
 from slipway_host.errors import DeliveryError
 from slipway_host.results import StageResult, Status
-from slipway_host.together import together
+from slipway_host.together import Once, together
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -75,10 +75,11 @@ class _Look:
         server: Callable[[], Awaitable[object]],
     ) -> None:
         self._kube, self._target, self._server = kube, target, server
+        self._app = Once(partial(read_application, kube, target))
         self._git, self._postgres = git_settings, postgres_settings
 
     async def application(self) -> str:
-        app = await read_application(self._kube, self._target)
+        app = await self._app()
         suspension.refuse(app, service=self._target.service)
         return f"Argo CD has {self._target.app} ({app.summary()})"
 
@@ -105,7 +106,7 @@ class _Look:
 
     async def _application_if_any(self) -> Application | None:
         try:
-            return await read_application(self._kube, self._target)
+            return await self._app()
         except DeliveryError:
             # The other look says why.
             return None

@@ -2,17 +2,13 @@
 
 import json
 import os
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from pydantic import SecretStr
 
 from chaos.world import World, administer
-from slipway_host.kube import KubeClient
-from slipway_host.settings import PostgresSettings
-from slipway_lab.kubernetes import kubeconfig_path, kubectl
 from slipway_lab.layout import Layout
 
 
@@ -77,26 +73,6 @@ def world(layout: Layout, scale: Scale, tmp_path_factory: pytest.TempPathFactory
 
 
 @pytest.fixture
-async def kube(layout: Layout) -> AsyncIterator[KubeClient]:
-    text = kubeconfig_path(layout, "deployer").read_text()
-    async with await KubeClient.connect(SecretStr(text)) as client:
-        yield client
-
-
-@pytest.fixture
-def postgres() -> PostgresSettings:
-    return PostgresSettings(
-        namespace="infra",
-        selector="app.kubernetes.io/name=postgresql",
-        container="postgresql",
-        host="postgresql.infra.svc.cluster.local",
-        port=5432,
-        admin_user="postgres",
-        secret="postgresql",
-    )
-
-
-@pytest.fixture
 def databases(layout: Layout, run_id: str, scale: Scale) -> Iterator[list[str]]:
     """Names for as many set-ups as the scale has: half of them are one and the same."""
     own = [f"{run_id}_{number}" for number in range(scale.setups - scale.setups // 2)]
@@ -104,9 +80,3 @@ def databases(layout: Layout, run_id: str, scale: Scale) -> Iterator[list[str]]:
     drop = (f"DROP DATABASE IF EXISTS {n} WITH (FORCE);\nDROP ROLE IF EXISTS {n};\n" for n in own)
     last = f"DROP DATABASE IF EXISTS {run_id}_all WITH (FORCE);\nDROP ROLE IF EXISTS {run_id}_all;\n"
     administer(layout, "".join(drop) + last)
-
-
-@pytest.fixture
-def namespace(layout: Layout, run_id: str) -> Iterator[str]:
-    yield run_id
-    kubectl(layout, "delete", "namespace", run_id, "--ignore-not-found", "--wait=false")
