@@ -18,10 +18,10 @@ from slipway_host.settings import GitSettings, SecretsSettings
 from slipway_lab.layout import Layout
 from support.gitea import Repository
 from support.gitops_remote import VALUES, change, path
+from support.taken_back import taken_back
 from support.target import api_target
 
 OLD, BAD = "aaaa1111" * 5, "bbbb2222" * 5
-DIGEST = "sha256:" + "ab" * 32
 TARGET = api_target(
     environment="dev",
     commit=BAD,
@@ -43,20 +43,7 @@ async def back(settings: GitSettings) -> GitOpsResult:
         await copy.fetch()
         way = await rollback.find(copy, TARGET, to="", revert="")
     assert way
-    hold = rollback.hold_of(way, everything=False, reason="500s", by="ann")
-    return await deploy(
-        replace(settings, message=rollback.MESSAGE),
-        ImageChange(
-            app="api",
-            path=path("api"),
-            tag=way.tag,
-            digest=DIGEST,
-            write_digest=False,
-            source_commit=way.source or None,
-            rolled_back=None if way.done else way.left,
-            hold=None if way.done else hold,
-        ),
-    )
+    return await deploy(replace(settings, message=rollback.MESSAGE), taken_back(way, reason="500s"))
 
 
 async def entries(settings: GitSettings) -> list[Entry]:

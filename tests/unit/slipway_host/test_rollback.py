@@ -5,15 +5,14 @@ import pytest
 from slipway_host import git, holds, rollback
 from slipway_host.errors import ConflictError, HeldError, NotFoundError, SettingsError
 from slipway_host.gitops import GitOpsResult
-from slipway_host.image_change import ImageChange
 from slipway_host.results import Status
 from slipway_host.rollback import Way, hold_of
 from slipway_host.settings import MigrationSettings, SecretsSettings
 from support.gitops_remote import VALUES, Remote, change, deploy, path
+from support.taken_back import DIGEST, taken_back
 from support.target import api_target
 
 A, B, C, D = ("aaaa1111" * 5, "bbbb2222" * 5, "cccc3333" * 5, "dddd4444" * 5)
-DIGEST = "sha256:" + "ab" * 32
 TARGET = api_target(
     environment="dev",
     commit=C,
@@ -31,25 +30,12 @@ async def way_back(remote: Remote, *, to: str = "", revert: str = "") -> Way | N
         return await rollback.find(copy, TARGET, to=to, revert=revert)
 
 
-def taken_back(way: Way, **more: object) -> ImageChange:
-    return ImageChange(
-        app="api",
-        path=path("api"),
-        tag=way.tag,
-        digest=DIGEST,
-        write_digest=False,
-        source_commit=way.source or None,
-        rolled_back=None if way.done else way.left,
-        hold=None if way.done else hold_of(way, everything=bool(more), reason="broken", by="ann"),
-    )
-
-
 async def back(remote: Remote, *, to: str = "", everything: bool = False) -> GitOpsResult:
     """Do what `dagger call rollback` does to the GitOps repository."""
     way = await way_back(remote, to=to)
     assert way
-    more = {"everything": True} if everything else {}
-    return await deploy(remote, taken_back(way, **more), message=rollback.MESSAGE)
+    change_back = taken_back(way, everything=everything)
+    return await deploy(remote, change_back, message=rollback.MESSAGE)
 
 
 def tag(remote: Remote) -> str:
