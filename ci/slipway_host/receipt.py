@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from slipway_host.errors import DeliveryError, TerminalError
-from slipway_host.run import ORDER
+from slipway_host.run import ORDER, instant
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -19,6 +19,8 @@ def receipt(services: Sequence[dict[str, Any]], *, seconds: float, **facts: Any)
     return {
         "receiptVersion": RECEIPT_VERSION,
         **facts,
+        "startedAt": instant(seconds),
+        "finishedAt": instant(),
         "changed": any(service["status"] == "Deployed" for service in services),
         "seconds": round(seconds, 2),
         "services": list(services),

@@ -40,6 +40,12 @@ EFFECTS = frozenset({"push", "sign", "secrets", "database", "migrate", "gitops",
 """Stages that change something outside the run: what an error message lists as landed."""
 
 
+def instant(seconds_ago: float = 0) -> str:
+    """Return a moment in UTC as ISO 8601 with milliseconds: `2026-11-24T05:15:00.123Z`."""
+    moment = dt.datetime.now(dt.UTC) - dt.timedelta(seconds=seconds_ago)
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
 def new_run_id() -> str:
     """Return a name for a run that sorts by time: `20261124T051500-1f3a`."""
     now = dt.datetime.now(dt.UTC)
@@ -48,11 +54,12 @@ def new_run_id() -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class Timed:
-    """How a stage ended, a failed one with its error, and the seconds that it took."""
+    """How a stage ended, a failed one with its error, when it began, and the seconds that it took."""
 
     stage: str
     outcome: StageResult | DeliveryError
     seconds: float
+    started_at: str
 
     @property
     def status(self) -> str:
@@ -69,6 +76,7 @@ class Timed:
         found: dict[str, Any] = {
             "stage": self.stage,
             "status": self.status,
+            "startedAt": self.started_at,
             "seconds": round(self.seconds, 2),
             "summary": self.summary,
         }
@@ -121,7 +129,7 @@ class Run:
         """Note how a stage ended."""
         if isinstance(outcome, DeliveryError):
             outcome.at(name, landed=self.landed, next_command=self.next_command)
-        timed = Timed(stage=name, outcome=outcome, seconds=seconds)
+        timed = Timed(stage=name, outcome=outcome, seconds=seconds, started_at=instant(seconds))
         self.timed.append(timed)
         self.report(f"{self.service} {name}: {timed.status} in {seconds:.1f} s, {timed.summary}")
 

@@ -1,3 +1,4 @@
+import datetime as dt
 import json
 
 import pytest
@@ -116,3 +117,12 @@ async def test_a_run_that_waits_for_a_merge_is_no_failure_and_no_deploy() -> Non
         "Waiting: api 12345678 is not deployed in prod, namespace shop: merge https://h/a/b/pulls/7, then "
         "run this again"
     )
+
+
+async def test_receipt_tells_when_the_run_and_each_stage_began_and_ended() -> None:
+    run = await run_of("api", result("test"), result("build"))
+    document = receipt([run.document(**FACTS)], seconds=90, environment="dev", tag="12345678")
+    began, ended = (dt.datetime.fromisoformat(document[key]) for key in ("startedAt", "finishedAt"))
+    assert ended - began == pytest.approx(dt.timedelta(seconds=90), abs=dt.timedelta(seconds=1))
+    for stage in document["services"][0]["stages"]:
+        assert began < dt.datetime.fromisoformat(stage["startedAt"]) <= ended
