@@ -114,7 +114,7 @@ class Return(Passage):
             path=target.values,
             tag=way.tag,
             digest=self.digest,
-            write_digest=False,
+            write_digest=target.write_digest,
             source_commit=self.source,
             source_url=self.work.checkout.url or None,
             rolled_back=None if way.done else way.left,

@@ -73,7 +73,10 @@ class GitOps(Model):
         "apps/{app}/values.yaml",
         description="path of an application's values file; {app} is its name",
     )
-
+    digest: bool = Field(
+        default=False,
+        description="write `image.digest` beside the tag, where there is none, too; the chart must read it",
+    )
     message: CommitMessage = Field(
         commit_message.TEMPLATE,
         description="subject of the commit; {app} and {tag} are the applications and the tag",

@@ -207,7 +207,7 @@ class Delivery:
             path=target.values,
             tag=target.tag,
             digest=digest,
-            write_digest=False,
+            write_digest=target.write_digest,
             source_commit=target.commit,
             source_url=source_url or None,
             ancestors=ancestors,

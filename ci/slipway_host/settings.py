@@ -185,6 +185,7 @@ class Target:
         workload_kind: `Deployment`, `StatefulSet` or `DaemonSet`.
         health_stable_s: seconds that the endpoint has to stay healthy.
         image_tag: tag of the image where it is not the commit's own, as after a rollback.
+        write_digest: write the image's digest to a values file that has none, too.
     """
 
     service: str
@@ -204,6 +205,7 @@ class Target:
     secrets: SecretsSettings
     migration: MigrationSettings | None = None
     image_tag: str = ""
+    write_digest: bool = False
 
     @property
     def tag(self) -> str:

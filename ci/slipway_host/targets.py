@@ -87,6 +87,7 @@ def target_of(
             given=given,
         ),
         migration=_migration(service.migration) if service.migration else None,
+        write_digest=config.gitops.digest,
     )
 
 

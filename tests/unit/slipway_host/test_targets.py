@@ -103,3 +103,9 @@ def test_a_connection_string_that_cannot_be_used_is_refused_before_anything_is_d
     with pytest.raises(SettingsError) as caught:
         postgres_settings(config(), admin_password=None, dsn=SecretStr("canary"))
     assert "canary" not in str(caught.value)
+
+
+def test_the_digest_is_written_beside_the_tag_on_request() -> None:
+    wanted = config(gitops={"repository": "https://github.com/acme/gitops", "digest": True})
+    assert target_of(wanted, "game-api", environment="dev", commit="0" * 40).write_digest
+    assert not target().write_digest
