@@ -34,10 +34,11 @@ lock: $(BIN)/.made
 	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
 	  --no-emit-package dagger-io --custom-compile-command "make lock" --output-file requirements.lock pyproject.toml
 
-# Both are checked in, and a unit test says when they are stale.
+# All are checked in, and unit tests say when they are stale.
 schema: $(BIN)/.made
 	PYTHONPATH=ci $(BIN)/python -m slipway_host.schema > schema/slipway.schema.json
 	PYTHONPATH=ci $(BIN)/python -m slipway_host.reference > docs/configuration.md
+	PYTHONPATH=ci $(BIN)/python -m slipway.functions > docs/functions.md
 
 lab-up: $(BIN)/.made
 	$(LAB) up
