@@ -146,14 +146,31 @@ class BranchWriter:
         self._copy = copy
         self._wanted = wanted
         self._made: dict[str, tuple[str, ...]] = {}
+        self._seen: Edit | None = None
+
+    async def look(self, attempt: int) -> GitOpsResult | None:
+        """Read the branch, and return what it holds where that is all that it needs; else None.
+
+        Writes nothing, so it needs no turn: whoever has nothing to write does not queue, and whoever has
+        has the files by then, which makes a turn short.
+        """
+        head = await self._copy.fetch()
+        self._seen = await self._wanted()
+        return None if self._seen.files else self._result(Status.SKIPPED, head, (), attempt)
+
+    def forget(self) -> None:
+        """Read the branch again before the next write: others have had their turns since the look."""
+        self._seen = None
 
     async def write(self, attempt: int) -> GitOpsResult:
         """Read the branch, commit what it lacks, push, and return what the branch holds then."""
-        head = await self._copy.fetch()
-        # A push whose answer was lost may have landed since.
-        if landed := await self._landed(attempt):
-            return landed
-        edit = await self._wanted()
+        head, edit, self._seen = self._copy.head, self._seen, None
+        if edit is None:
+            head = await self._copy.fetch()
+            # A push whose answer was lost may have landed since.
+            if landed := await self._landed(attempt):
+                return landed
+            edit = await self._wanted()
         if not edit.files:
             return self._result(Status.SKIPPED, head, (), attempt)
         commit = await self._copy.commit(edit.files, edit.message)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 from weakref import WeakValueDictionary
 
 import anyio
@@ -23,12 +24,14 @@ from slipway_host.proposal import EditProposer, Proposer, landed, wait_merged
 from slipway_host.results import Status
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Collection, Sequence
+    from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
 
     from pydantic import SecretStr
 
     from slipway_host.progress import Report
     from slipway_host.settings import GitSettings
+
+R = TypeVar("R")
 
 __all__ = ["GitOpsResult", "check_proposals", "commit_images", "contains"]
 
@@ -76,11 +79,12 @@ async def commit_images(
         report(f"reading {settings.branch} of {copy.address}")
         if wanted is None:
             lacking = partial(images, copy, changes, run_id=run_id, template=settings.message)
-            writer = BranchWriter(settings, copy, lacking)
-            return await _repeated(writer.write, settings.branch, report, deadline_s, turn=_turn(settings))
+            return await _written(BranchWriter(settings, copy, lacking), settings, report, deadline_s)
         async with pull_requests.PullRequestClient(wanted, _token(settings)) as client:
             proposer = Proposer(settings, wanted, copy, client, changes, run_id)
-            done = await _repeated(proposer.write, settings.branch, report, deadline_s)
+            tries = _Tries(report, settings.branch)
+            with _deadline(tries, deadline_s):
+                done = await _repeated(proposer.write, tries)
             if done.status is not Status.WAITING or not wanted.wait:
                 return done
             merge = await wait_merged(client, done, deadline_s=wanted.wait_s, report=report)
@@ -118,10 +122,12 @@ async def commit_edit(
     async with git.clone(settings, protocols=protocols) as copy:
         if wanted is None:
             writer = BranchWriter(settings, copy, partial(edit, copy, None))
-            return await _repeated(writer.write, settings.branch, report, deadline_s, turn=_turn(settings))
+            return await _written(writer, settings, report, deadline_s)
         async with pull_requests.PullRequestClient(wanted, _token(settings)) as client:
             proposer = EditProposer(settings, wanted, copy, client, edit, what)
-            return await _repeated(proposer.write, settings.branch, report, deadline_s)
+            tries = _Tries(report, settings.branch)
+            with _deadline(tries, deadline_s):
+                return await _repeated(proposer.write, tries)
 
 
 async def check_proposals(settings: GitSettings) -> None:
@@ -149,33 +155,43 @@ def _turn(settings: GitSettings) -> anyio.Lock:
     return _TURNS.setdefault((settings.url, settings.branch), anyio.Lock())
 
 
-async def _repeated(
-    write: Callable[[int], Awaitable[GitOpsResult]],
-    branch: str,
-    report: Report,
-    deadline_s: float,
-    *,
-    turn: anyio.Lock | None = None,
+async def _written(
+    writer: BranchWriter, settings: GitSettings, report: Report, deadline_s: float
 ) -> GitOpsResult:
-    tries = _Tries(report, branch)
+    """Write a branch, in turn with the other writers of this process."""
+    tries, turn = _Tries(report, settings.branch), _turn(settings)
+    with _deadline(tries, deadline_s):
+        if done := await _repeated(writer.look, tries):
+            return done
+        if turn.locked():
+            writer.forget()
+        async with turn:
+            return await _repeated(writer.write, tries)
+
+
+@contextmanager
+def _deadline(tries: _Tries, deadline_s: float) -> Iterator[None]:
     try:
         with anyio.fail_after(deadline_s):
-            async with turn or anyio.Lock():
-                async for attempt in AsyncRetrying(
-                    retry=retry_if_exception_type(TransientError),
-                    wait=_BACKOFF,
-                    stop=stop_after_attempt(TRIES),
-                    sleep=anyio.sleep,
-                    before_sleep=tries.failed,
-                    reraise=True,
-                ):
-                    with attempt:
-                        return await write(attempt.retry_state.attempt_number)
+            yield
     except TimeoutError as error:
         raise DeadlineError(
-            f"no commit on {branch} within {deadline_s:.0f} s{tries.reason}",
+            f"no commit on {tries.branch} within {deadline_s:.0f} s{tries.reason}",
             next_command="run the same command again: what has landed is recognised",
         ) from error
+
+
+async def _repeated(write: Callable[[int], Awaitable[R]], tries: _Tries) -> R:
+    async for attempt in AsyncRetrying(
+        retry=retry_if_exception_type(TransientError),
+        wait=_BACKOFF,
+        stop=stop_after_attempt(TRIES),
+        sleep=anyio.sleep,
+        before_sleep=tries.failed,
+        reraise=True,
+    ):
+        with attempt:
+            return await write(attempt.retry_state.attempt_number)
     raise AssertionError("the last try returns or raises")
 
 
@@ -215,12 +231,12 @@ class _Tries:
     """Tells people why there is another try, and remembers it for the deadline's error."""
 
     def __init__(self, report: Report, branch: str) -> None:
+        self.branch = branch
         self.reason = ""
         self._report = report
-        self._branch = branch
 
     def failed(self, state: RetryCallState) -> None:
         error = state.outcome.exception() if state.outcome else None
         cause = error.cause if isinstance(error, TransientError) else "unknown"
         self.reason = f" (try {state.attempt_number} ended with: {cause})"
-        self._report(f"{cause}; trying {self._branch} again in {state.upcoming_sleep:.1f} s")
+        self._report(f"{cause}; trying {self.branch} again in {state.upcoming_sleep:.1f} s")

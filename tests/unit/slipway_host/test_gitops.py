@@ -2,6 +2,7 @@ import shutil
 from functools import partial
 from pathlib import Path
 
+import anyio
 import pytest
 
 from slipway_host.errors import DeliveryError, NotFoundError, SettingsError, SupersededError
@@ -190,3 +191,20 @@ async def test_contains_fails_where_the_repository_is_gone(remote: Remote) -> No
     shutil.rmtree(remote.bare)
     with pytest.raises(DeliveryError):
         await contains(remote.settings, head, "a" * 40, protocols=("file",))
+
+
+async def test_who_has_nothing_to_write_does_not_wait_for_who_has(remote: Remote) -> None:
+    await deploy(remote, change("ui"))
+    hook, ended = remote.bare / "hooks" / "pre-receive", []
+    hook.parent.mkdir(exist_ok=True)
+    hook.write_text("#!/bin/sh\nsleep 3\n")
+    hook.chmod(0o755)
+
+    async def one(app: str) -> None:
+        ended.append((app, (await deploy(remote, change(app))).status))
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(one, "api")
+        await anyio.sleep(1)
+        tasks.start_soon(one, "ui")
+    assert ended == [("ui", Status.SKIPPED), ("api", Status.SUCCEEDED)]
