@@ -99,3 +99,15 @@ def test_secret_values_are_in_no_output(app: App) -> None:
     said = app.call("deploy", progress="plain")
     assert said.code == 0, said.error
     assert [secret for secret in secrets if secret in said.out + said.stderr] == []
+
+
+def test_digest_beside_the_tag_is_what_pods_run_where_that_is_asked_for(app: App) -> None:
+    # R11: on request.
+    commit = app.edit("slipway.yaml", "gitops:\n", "gitops:\n  digest: true\n")
+    receipt = app.deploy()
+
+    digest = receipt["services"][0]["digest"]
+    assert f'  tag: "{commit[:8]}"\n  digest: "{digest}"\n' in app.gitops_file(f"apps/{app.name}/values.yaml")
+    pod = app.get("deployment", app.name)["spec"]["template"]["spec"]
+    assert pod["containers"][0]["image"].endswith(f"@{digest}")
+    assert app.deploy()["changed"] is False
