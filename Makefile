@@ -37,6 +37,7 @@ lock: $(BIN)/.made
 # All are checked in, and unit tests say when they are stale.
 schema: $(BIN)/.made
 	PYTHONPATH=ci $(BIN)/python -m slipway_host.schema > schema/slipway.schema.json
+	PYTHONPATH=ci $(BIN)/python -m slipway_host.receipt_model > schema/receipt.schema.json
 	PYTHONPATH=ci $(BIN)/python -m slipway_host.reference > docs/configuration.md
 	PYTHONPATH=ci $(BIN)/python -m slipway.functions > docs/functions.md
 

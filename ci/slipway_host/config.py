@@ -47,6 +47,7 @@ __all__ = [
     "Health",
     "Migration",
     "Postgres",
+    "Receipts",
     "Scan",
     "Scanner",
     "Secrets",
@@ -62,6 +63,17 @@ class Author(Model):
 
     name: AuthorName = Field("slipway", description="name")
     email: EmailAddress = Field("slipway@users.noreply.invalid", description="address")
+
+
+class Receipts(Model):
+    """Where the receipts of runs are kept: in the GitOps repository, beside the values files."""
+
+    store: bool = Field(default=True, description="keep each run's receipt; false keeps none")
+    branch: Branch = Field(
+        "slipway-receipts",
+        description="branch that keeps them; a branch of its own is none that Argo CD watches, and it may be "
+        "written where the other one is protected",
+    )
 
 
 class GitOps(Model):
@@ -99,6 +111,7 @@ class GitOps(Model):
         description="root of that API; default: https://api.github.com, and on other hosts /api/v3 (github) "
         "or /api/v1 (gitea) of the repository's host",
     )
+    receipts: Receipts = Field(Receipts(), description="where the receipts of runs are kept")
 
     @model_validator(mode="after")
     def _one_file_per_application(self) -> Self:

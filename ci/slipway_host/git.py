@@ -43,6 +43,7 @@ async def clone(
     protocols: Collection[str] = SAFE_PROTOCOLS,
     content: bool = True,
     depth: int = 1,
+    create: bool = False,
 ) -> AsyncIterator[Clone]:
     """Yield an empty private copy of one branch: `fetch` fills it, and the end removes it.
 
@@ -51,25 +52,37 @@ async def clone(
         protocols: transports that git may use.
         content: False leaves files and folders at the server: for history alone.
         depth: how many commits the first fetch brings.
+        create: the branch may be missing: then `fetch` returns "", and the first commit is its root.
     """
     address = parse_address(settings, protocols)
     # 0700, and removed on every way out, cancellation included.
     with tempfile.TemporaryDirectory(prefix="slipway-git-", ignore_cleanup_errors=True) as home:
         shape = (f"--depth={depth}", f"--filter={'blob:none' if content else 'tree:0'}")
         program = GitProgram(settings, address, Path(home), tuple(protocols))
-        copy = Clone(settings, address, program, shape)
+        copy = Clone(settings, address, program, shape, create=create)
         await copy.create()
         yield copy
+
+
+class NoBranchError(NotFoundError):
+    """The repository is there, and has no such branch."""
 
 
 class Clone(Log):
     """A partial, shallow copy of one branch; made by `clone`."""
 
     def __init__(
-        self, settings: GitSettings, address: Address, program: GitProgram, shape: tuple[str, ...]
+        self,
+        settings: GitSettings,
+        address: Address,
+        program: GitProgram,
+        shape: tuple[str, ...],
+        *,
+        create: bool = False,
     ) -> None:
         super().__init__(settings, address, program)
         self._shape = shape
+        self._may_create = create
         # Most questions need little history; whoever needs more gets all of it, not many steps.
         self._deeper = iter(("--deepen=200", "--unshallow"))
 
@@ -99,6 +112,11 @@ class Clone(Log):
             await self._program.local("config", "--remove-section", "remote.origin")
             await self._program.local("config", "remote.origin.url", self._settings.url)
             await self._fetch()
+        except NoBranchError:
+            if not self._may_create:
+                raise
+            self.head = ""
+            return ""
         self.head = (await self._program.local("rev-parse", "--verify", _TIP)).decode().strip()
         return self.head
 
@@ -131,11 +149,12 @@ class Clone(Log):
             mode = await self._mode(path)
             oid = await self._program.local("hash-object", "-w", "--stdin", stdin=data)
             lines.append(f"{mode} {oid.decode().strip()}\t{path}\0")
-        await self._program.local("read-tree", self.head)
+        await self._program.local("read-tree", self.head or "--empty")
         await self._program.local("update-index", "-z", "--index-info", stdin="".join(lines).encode())
         # --missing-ok: the other files' contents were never fetched.
         tree = (await self._program.local("write-tree", "--missing-ok")).decode().strip()
-        made = await self._program.sign("commit-tree", tree, "-p", self.head, stdin=message.encode())
+        parent = ("-p", self.head) if self.head else ()
+        made = await self._program.sign("commit-tree", tree, *parent, stdin=message.encode())
         return made.decode().strip()
 
     async def push(self, commit: str, *, branch: str | None = None, instead_of: str | None = None) -> None:
@@ -173,12 +192,22 @@ class Clone(Log):
         with suppress(PushRejectedError):  # the branch has moved meanwhile: the account was let in
             await self._program.network("push", "--porcelain", "--dry-run", "origin", target)
 
-    async def last_commit(self, path: str, *, trailer: str) -> LastCommit | None:
+    async def last_commit(self, path: str, *, trailer: str, at: str = "") -> LastCommit | None:
         """Return the newest commit that changed `path` and carries the trailer; fetches as needed.
+
+        It is the newest up to a commit, where one is given in `at`.
 
         Newest by ancestry: commit dates come from many machines' clocks (fault 77).
         """
-        search = ("-1", "--topo-order", f"--grep=^{trailer}: ", "--format=%H%x00%B", self.head, "--", path)
+        search = (
+            "-1",
+            "--topo-order",
+            f"--grep=^{trailer}: ",
+            "--format=%H%x00%B",
+            at or self.head,
+            "--",
+            path,
+        )
         while True:
             text = (await self._program.local("log", *search)).decode(errors="replace")
             commit, _, message = text.partition("\0")
@@ -199,7 +228,7 @@ class Clone(Log):
             names = [ref.removeprefix("refs/heads/") for ref in refs[1::2]]
             there = f"there is {quote(', '.join(names), limit=200)}" if names else "it is empty"
             known = [name for name in ("main", "master") if name in names]
-            raise NotFoundError(
+            raise NoBranchError(
                 f"no branch {branch} in {self.address}: {there}",
                 next_command=f"set gitops.branch: {known[0]}" if known else "",
             ) from error

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from slipway_host.errors import NotFoundError, SettingsError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from slipway_host.git_address import Address
     from slipway_host.git_program import GitProgram
@@ -58,6 +58,14 @@ class Files:
                 found[path] = await self._program.network("cat-file", "blob", about.split()[2])
         return found
 
+    async def names(self, folder: str) -> dict[str, str]:
+        """Return the regular files anywhere in a folder at `head`: path → name in the object database."""
+        if not self.head:
+            return {}
+        listed = await self._program.local("ls-tree", "-r", "-z", self.head, "--", f"{folder}/")
+        lines = (line.partition("\t") for line in listed.decode(errors="replace").split("\0") if line)
+        return {path: about.split()[2] for about, _, path in lines if about.startswith("100")}
+
     async def find(self, path: str, *, at: str | None = None) -> bytes | None:
         """Return a regular file's bytes, None where there is no such file.
 
@@ -91,8 +99,44 @@ class Files:
             found[oid] = data[end + 1 : at - 1]
         return found
 
+    async def blobs(self, places: Iterable[tuple[str, str]]) -> dict[tuple[str, str], str]:
+        """Return what files are called in the object database at commits of this copy.
+
+        Asks folders, which a partial copy has, and so fetches nothing. A file that is not there is left out.
+
+        Args:
+            places: commit and path.
+        """
+        wanted: dict[str, dict[str, tuple[str, str]]] = {}
+        for commit, path in places:
+            folder, _, name = path.rpartition("/")
+            wanted.setdefault(f"{commit}:{folder}", {})[name] = (commit, path)
+        found: dict[tuple[str, str], str] = {}
+        for folder, tree in zip(wanted, await self._trees(list(wanted)), strict=True):
+            found |= {wanted[folder][name]: oid for name, oid in tree.items() if name in wanted[folder]}
+        return found
+
+    async def _trees(self, folders: Sequence[str]) -> list[dict[str, str]]:
+        """Return the files of folders that are named `<commit>:<path>`; empty for one that is not there."""
+        lines = "".join(f"{folder}\n" for folder in folders).encode()
+        data, at = await self._program.local("cat-file", "--batch", stdin=lines), 0
+        trees: list[dict[str, str]] = []
+        while at < len(data):
+            end = data.index(b"\n", at)
+            about = data[at:end].decode(errors="replace").rsplit(" ", 2)
+            at = end + 1
+            if about[-1] == "missing":
+                trees.append({})
+                continue
+            body = data[at : at + int(about[2])]
+            at += len(body) + 1
+            trees.append(_files_of(body, len(self.head) // 2) if about[1] == "tree" else {})
+        return trees
+
     async def _mode(self, path: str) -> str:
         """Return the mode to write a file with: its own, or a plain file's."""
+        if not self.head:
+            return _FILE
         try:
             return (await self._entry(self.head, path)).mode
         except NotFoundError:
@@ -120,3 +164,15 @@ class Files:
             f"{path} does not exist on {where}",
             next_command=f"add {path} there, or correct gitops.values",
         )
+
+
+def _files_of(tree: bytes, hash_bytes: int) -> dict[str, str]:
+    """Return the regular files in a tree object: name → name in the object database."""
+    found, at = {}, 0
+    while at < len(tree):
+        end = tree.index(b"\0", at)
+        mode, _, name = tree[at:end].partition(b" ")
+        at = end + 1 + hash_bytes
+        if mode.startswith(b"100"):
+            found[name.decode(errors="replace")] = tree[end + 1 : at].hex()
+    return found

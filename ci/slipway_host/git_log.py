@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import anyio
 
 from slipway_host.errors import quote
 from slipway_host.git_files import GONE, Files
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
 
 
 @dataclass(frozen=True)
@@ -94,6 +98,19 @@ class Log(Files):
         """Return the messages of the commits between two that changed a file, newest first."""
         text = await self._program.local("log", "--format=%B", f"{since}..{until}", "--", path)
         return text.decode(errors="replace")
+
+    async def messages_of(self, commits: Collection[str]) -> dict[str, str]:
+        """Return the messages of commits of this copy."""
+        if not commits:
+            return {}
+        lines = "".join(f"{commit}\n" for commit in commits).encode()
+        text = await self._program.local("log", "--no-walk", "--format=%x01%H%x00%B", "--stdin", stdin=lines)
+        records = text.decode(errors="replace").split("\x01")[1:]
+        return {commit: message for commit, _, message in (record.partition("\0") for record in records)}
+
+    async def ancestry(self) -> set[str]:
+        """Return the commits of the branch, as far as the copy's history goes."""
+        return set((await self._program.local("rev-list", self.head)).decode().split())
 
     async def facts(self, commit: str) -> CommitFacts:
         """Return who made a commit of this copy, and when."""

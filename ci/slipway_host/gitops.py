@@ -99,6 +99,7 @@ async def commit_edit(
     report: Report,
     deadline_s: float,
     protocols: Collection[str] = git.SAFE_PROTOCOLS,
+    create: bool = False,
 ) -> GitOpsResult:
     """Put one commit on the branch that `edit` makes of what the branch holds; Skipped where it is nothing.
 
@@ -112,6 +113,7 @@ async def commit_edit(
         report: told about each wait.
         deadline_s: for everything together.
         protocols: transports that git may use.
+        create: make the branch where it is missing, with this commit as its first.
 
     Raises:
         TerminalError: the branch does not accept the push.
@@ -119,7 +121,7 @@ async def commit_edit(
         TransientError: the last of many tries failed as the ones before.
     """
     wanted = settings.pull_request
-    async with git.clone(settings, protocols=protocols) as copy:
+    async with git.clone(settings, protocols=protocols, create=create) as copy:
         if wanted is None:
             writer = BranchWriter(settings, copy, partial(edit, copy, None))
             return await _written(writer, settings, report, deadline_s)

@@ -106,7 +106,7 @@ def trailers(changes: Sequence[ImageChange]) -> list[str]:
         if change.source_commit:
             lines.append(f"{SOURCE_COMMIT}: {change.source_commit}{name}")
         if change.source_url:
-            lines.append(f"{SOURCE_URL}: {_without_credentials(change.source_url)}{name}")
+            lines.append(f"{SOURCE_URL}: {without_credentials(change.source_url)}{name}")
         if change.digest:
             lines.append(f"{IMAGE_DIGEST}: {change.digest}{name}")
         if change.rolled_back:
@@ -128,7 +128,7 @@ def named_for(named: Sequence[str], app: str, kind: re.Pattern[str]) -> str | No
     return None
 
 
-def _without_credentials(url: str) -> str:
+def without_credentials(url: str) -> str:
     """Return the address alone: a CI's remote often holds its token."""
     if "://" not in url:
         return "".join(url.split())

@@ -67,6 +67,7 @@ class GitSettings:
         author_email: their address.
         message: template of the commit's subject; `{app}` and `{tag}` are filled in.
         pull_request: propose the commit there; None pushes it to the branch.
+        receipts: branch that keeps the receipts of runs; empty keeps none.
     """
 
     url: str
@@ -80,6 +81,7 @@ class GitSettings:
     author_email: str = "slipway@users.noreply.invalid"
     message: str = commit_message.TEMPLATE
     pull_request: PullRequestSettings | None = None
+    receipts: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -157,6 +157,7 @@ def git_settings(
         author_email=gitops.author.email,
         message=gitops.message,
         pull_request=_pull_request(config, environment) if proposes(config, environment) else None,
+        receipts=gitops.receipts.branch if gitops.receipts.store else "",
     )
 
 

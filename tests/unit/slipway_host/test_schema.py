@@ -9,6 +9,7 @@ import pytest
 from jsonschema import Draft202012Validator
 from ruamel.yaml import YAML
 
+from slipway_host import receipt_model
 from slipway_host.loader import load_config
 from slipway_host.reference import HEAD, reference
 from slipway_host.schema import json_schema, schema_text
@@ -24,7 +25,11 @@ def validator() -> Draft202012Validator:
 
 @pytest.mark.parametrize(
     ("path", "text"),
-    [("schema/slipway.schema.json", schema_text), ("docs/configuration.md", reference)],
+    [
+        ("schema/slipway.schema.json", schema_text),
+        ("schema/receipt.schema.json", receipt_model.schema_text),
+        ("docs/configuration.md", reference),
+    ],
 )
 def test_what_is_checked_in_is_fresh(path: str, text: Any) -> None:
     assert (ROOT / path).read_text() == text(), "the models changed: run `make schema`"

@@ -1,0 +1,43 @@
+"""Receipts as runs write them, without a run."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from slipway_host.receipt import receipt
+from slipway_host.run import new_run_id
+
+DIGEST = "sha256:" + "ab" * 32
+SOURCE = "1234abcd" * 5
+
+
+def stage(name: str, status: str = "Succeeded", **outputs: Any) -> dict[str, Any]:
+    found = {"stage": name, "status": status, "startedAt": "2026-08-01T00:00:00.000Z", "seconds": 1.5}
+    return {**found, "summary": f"{name} said something", **({"outputs": outputs} if outputs else {})}
+
+
+def service(
+    name: str = "api", status: str = "Deployed", *, commit: str = "", digest: str = DIGEST, **more: Any
+) -> dict[str, Any]:
+    """The part of a receipt of one service, which stopped at its tests where there is no GitOps commit."""
+    acted = "Skipped" if status == "Unchanged" else "Succeeded"
+    written = [stage("push", acted), stage("gitops", acted, commit=commit, branch="main")]
+    if status == "Failed":
+        more = {"error": "test: 2 tests fail. Landed: nothing. Next: dagger call deploy", **more}
+    return {
+        "service": name,
+        "status": status,
+        "app": name,
+        "namespace": "shop",
+        **({"image": f"r.test/acme/{name}@{digest}", "digest": digest} if commit else {}),
+        **more,
+        "stages": written if commit else [stage("test", "Failed" if status == "Failed" else "Succeeded")],
+    }
+
+
+def document(*services: dict[str, Any], run: str = "", **facts: Any) -> dict[str, Any]:
+    """A run's receipt."""
+    about = {"environment": "prod", "commit": SOURCE, "tag": SOURCE[:8], "source": "https://h.test/acme/shop"}
+    commits = (one["outputs"]["commit"] for s in services for one in s["stages"] if one["stage"] == "gitops")
+    written = next(commits, "")
+    return receipt(services, seconds=90, run=run or new_run_id(), gitopsCommit=written, **{**about, **facts})
