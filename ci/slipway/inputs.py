@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Annotated
 
 from dagger import Doc
 
+from slipway_host.record import Log
+
 if TYPE_CHECKING:
     import dagger
 
@@ -38,7 +40,11 @@ class Stage:
         cosign_identity_token: dagger.Secret | None
 
 
-def say(line: str) -> None:
+def _print(line: str) -> None:
     """Print one line of progress; the engine shows it live."""
     sys.stderr.write(f"{line}\n")
     sys.stderr.flush()
+
+
+say = Log(_print)
+"""Tells people a line, and keeps it for the record: one call of a function is one process."""

@@ -9,8 +9,10 @@ from slipway.chain import COMMAND, Chain
 from slipway.checkout import Checkout
 from slipway.fallback import fall_back
 from slipway.inputs import Stage, say
+from slipway.records import Records
 from slipway.work import Work, cluster, open_works
-from slipway_host import receipt
+from slipway_host import receipt, recording
+from slipway_host.errors import DeliveryError
 from slipway_host.passage import Accounts, commit_images, hold_back, release_document
 from slipway_host.run import new_run_id
 from slipway_host.together import together
@@ -43,7 +45,21 @@ class Release:
         )
         names = ", ".join(work.name for work in works) or "no service"
         say(f"commit {checkout.commit[:8]} to {self._inputs.environment}: {names}")
-        chains = await self._deploy(checkout, works) if works else []
+        try:
+            chains = await self._deploy(checkout, works) if works else []
+        except DeliveryError as error:
+            failed = self._document(checkout, [], error=str(error.at("deploy", next_command=COMMAND)))
+            await self._keep(checkout, works, [], failed)
+            raise
+        document = await self._keep(checkout, works, chains, self._document(checkout, chains))
+        errors = {chain.work.name: chain.run.error for chain in chains if chain.run.error}
+        if errors:
+            # A function that fails returns nothing: standard error is where this can still be read.
+            say(f"{receipt.summary(document)}\n\n{receipt.to_json(document)}")
+            raise receipt.combined(errors, total=len(chains))
+        return document
+
+    def _document(self, checkout: Checkout, chains: list[Chain], **more: str) -> dict[str, Any]:
         document = release_document(
             chains,
             seconds=time.monotonic() - self._began,
@@ -53,12 +69,15 @@ class Release:
             tag=checkout.tag,
             source=checkout.url,
         )
-        errors = {chain.work.name: chain.run.error for chain in chains if chain.run.error}
-        if errors:
-            # A function that fails returns nothing: standard error is where this can still be read.
-            say(f"{receipt.summary(document)}\n\n{receipt.to_json(document)}")
-            raise receipt.combined(errors, total=len(chains))
-        return document
+        return {**document, **more}
+
+    async def _keep(
+        self, checkout: Checkout, works: list[Work], chains: list[Chain], document: dict[str, Any]
+    ) -> dict[str, Any]:
+        kept = await recording.keep(document, chains, say)
+        records = Records(checkout=checkout, environment=self._inputs.environment)
+        await records.keep(self._run_id, [work.name for work in works], kept.files)
+        return kept.document
 
     async def _deploy(self, checkout: Checkout, works: list[Work]) -> list[Chain]:
         first = works[0]

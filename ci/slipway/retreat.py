@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from slipway import trust
 from slipway.inputs import Stage, say
+from slipway.records import Records
 from slipway.work import Work, cluster, open_works
-from slipway_host import git, receipt, rollback, suspension, undo
+from slipway_host import git, receipt, recording, rollback, suspension, undo
 from slipway_host.application import read_application
 from slipway_host.errors import ConflictError, DeliveryError, NotFoundError, SettingsError
 from slipway_host.image_change import FULL_HASH, ImageChange
@@ -178,9 +179,14 @@ class Retreat:
         accounts = Accounts(
             registry=await first.registry(), git=await first.git(), postgres=await first.postgres()
         )
-        async with cluster(self._inputs) as kube:
-            returns = await self.back(works, accounts, kube)
-        document = self.document(returns)
+        try:
+            async with cluster(self._inputs) as kube:
+                returns = await self.back(works, accounts, kube)
+        except DeliveryError as error:
+            said = str(error.at("rollback", next_command=COMMAND))
+            await self._keep(works, [], {**self._document(works, []), "error": said})
+            raise
+        document = await self._keep(works, returns, self._document(works, returns))
         errors = {one.name: one.run.error for one in returns if one.run.error}
         if errors:
             say(f"{summary(document)}\n\n{receipt.to_json(document)}")
@@ -244,18 +250,25 @@ class Retreat:
             )
         return found
 
-    def document(self, returns: Sequence[Return]) -> dict[str, Any]:
-        """Return the receipt."""
-        first = returns[0].work
+    def _document(self, works: Sequence[Work], returns: Sequence[Return]) -> dict[str, Any]:
+        first = works[0]
         return release_document(
             returns,
             seconds=time.monotonic() - self._began,
             run=self._run_id,
             environment=first.target.environment,
-            commit=returns[0].source or "",
+            commit=(returns[0].source or "") if returns else "",
             tag=", ".join(dict.fromkeys(one.way.tag for one in returns)),
             source=first.checkout.url,
         )
+
+    async def _keep(
+        self, works: Sequence[Work], returns: Sequence[Return], document: dict[str, Any]
+    ) -> dict[str, Any]:
+        kept = await recording.keep(document, returns, say)
+        records = Records(checkout=works[0].checkout, environment=works[0].target.environment)
+        await records.keep(self._run_id, [work.name for work in works], kept.files)
+        return kept.document
 
 
 async def _image(work: Work, tag: str) -> "RemoteImage":

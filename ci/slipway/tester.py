@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import dagger
 from dagger import dag
 
+from slipway.inputs import say
 from slipway_host.errors import TerminalError, quote
 from slipway_host.results import StageResult, Status
 from slipway_host.together import together
@@ -70,6 +71,7 @@ async def run_tests(work: "Work") -> StageResult:
     done = await tested(work, test)
     began = time.monotonic()
     code = await done.exit_code()
+    say.note(await done.combined_output(), of=f"{work.name} test")
     if code == 0:
         seconds = time.monotonic() - began
         return StageResult(

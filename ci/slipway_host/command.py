@@ -19,6 +19,7 @@ environment:
   POSTGRES_DSN                           administrator's connection string, for a server outside the cluster
   JWT_SECRET                             for a new Secret; without it, a random one is made
   KUBECONFIG                             files, as for kubectl; without it, ~/.kube/config
+  GITHUB_STEP_SUMMARY                    file that a deploy adds its summary to
   NO_COLOR                               no colours
 A secret may be in a file instead, which NAME_FILE names: GH_PAT_FILE=/run/secrets/gh-pat.
 
@@ -81,6 +82,12 @@ def parser() -> argparse.ArgumentParser:
                 help="variable, or NAME_FILE, with the value for a key in secrets.given; may be repeated",
             )
         if name == "deploy":
+            one.add_argument(
+                "--output",
+                default="",
+                metavar="FOLDER",
+                help="write receipt.json, build.log and summary.md there, whether the run succeeds or not",
+            )
             one.add_argument(
                 "--receipt-only", action="store_true", help="print the JSON receipt and nothing else"
             )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from slipway_host import values
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from slipway_host.git import Clone
     from slipway_host.git_log import Version
+    from slipway_host.receipts import Stored
 
 DEPLOY, ROLLBACK, OTHER = "deploy", "rollback", "other"
 BATCH = 100
@@ -39,6 +40,10 @@ class Entry:
         author: the author, name and address.
         kind: `deploy` by Slipway, `rollback` by Slipway or a git revert, `other` for what others wrote.
         subject: the commit's first line.
+        run: the newest run that kept a receipt of it, else empty.
+        status: how that run ended, `Deployed` or `Failed`, else empty.
+        seconds: how long it took; None without a receipt.
+        doubt: why its receipt is not verified; empty where it is, and without one.
     """
 
     tag: str
@@ -49,6 +54,10 @@ class Entry:
     author: str
     kind: str
     subject: str
+    run: str = ""
+    status: str = ""
+    seconds: float | None = None
+    doubt: str = ""
 
     def document(self) -> dict[str, Any]:
         """Return the entry as JSON values."""
@@ -147,16 +156,40 @@ def before(entries: Sequence[Entry], commit: str, *, app: str) -> tuple[Entry, E
     return entries[0], entries[1]
 
 
+def told(entries: Sequence[Entry], kept: Sequence[Stored]) -> list[Entry]:
+    """Return entries with what receipts say of them; the newest run that names the commit counts."""
+    runs: dict[tuple[str, str], Stored] = {}
+    for one in reversed(kept):
+        runs[one.receipt.gitops_commit, one.receipt.tag] = one
+    found = []
+    for entry in entries:
+        last = runs.get((entry.commit, entry.tag))
+        if last is None:
+            found.append(entry)
+            continue
+        run, status, seconds = last.receipt.run, last.service.status, last.receipt.seconds
+        found.append(replace(entry, run=run, status=status, seconds=seconds, doubt=last.doubt))
+    return found
+
+
 def table(entries: Sequence[Entry]) -> str:
-    """Return entries as a table for people; the first one is what the branch names now."""
+    """Return entries as a table for people; the first one is what the branch names now.
+
+    Where runs have kept receipts, it says how each run ended, and whether the branch says the same.
+    """
     if not entries:
         return "  no image was ever named"
-    rows = [("TAG", "WHEN", "KIND", "GITOPS", "SOURCE", "AUTHOR", "DIGEST")]
+    rows: list[tuple[str, ...]] = [
+        ("TAG", "WHEN", "KIND", "ENDED", "TOOK", "RECEIPT", "GITOPS", "SOURCE", "AUTHOR", "DIGEST")
+    ]
     rows += [
         (
             entry.tag,
             entry.when,
             entry.kind,
+            entry.status or "-",
+            "-" if entry.seconds is None else f"{entry.seconds:.0f} s",
+            f"{'?' if entry.doubt else '✓'} {entry.run}" if entry.run else "-",
             entry.commit[:8],
             entry.source[:8] or "-",
             quote(entry.author.partition(" <")[0], limit=30),
@@ -164,8 +197,12 @@ def table(entries: Sequence[Entry]) -> str:
         )
         for entry in entries
     ]
+    if not any(entry.run for entry in entries):
+        rows = [(*row[:3], *row[6:]) for row in rows]
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    return "\n".join(
+    lines = [
         "  " + "  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip()
         for row in rows
-    )
+    ]
+    lines += [f"  ? {entry.run} is not verified: {quote(entry.doubt)}" for entry in entries if entry.doubt]
+    return "\n".join(lines)

@@ -6,7 +6,7 @@ import time
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from slipway_host import (
     checks,
@@ -17,6 +17,7 @@ from slipway_host import (
     overview,
     passage,
     receipt,
+    recording,
     selection,
     targets,
 )
@@ -28,6 +29,7 @@ from slipway_host.errors import DeliveryError, SettingsError
 from slipway_host.intake import Intake, images_for
 from slipway_host.loader import load_config
 from slipway_host.passage import Passage, Way
+from slipway_host.record import Log
 from slipway_host.run import new_run_id
 from slipway_host.together import together
 
@@ -61,7 +63,7 @@ class Job:
     def __init__(self, options: argparse.Namespace, environ: Environ, report: Report) -> None:
         self.ways: list[Way] = []
         self.error: DeliveryError | None = None
-        self._options, self._environ, self._report = options, environ, report
+        self._options, self._environ, self._report = options, environ, Log(report)
         self._path = Path(options.config)
         self._intake = Intake(self._path, options)
         self._command = f"slipway-host {options.command}"
@@ -108,10 +110,40 @@ class Job:
     ) -> str:
         commit = await self._intake.commit(text, handover)
         found = self._targets(config, names, environment, commit)
+        url = await self._intake.source.url()
+        ways: list[Passage] = []
+
+        def document(**more: str) -> dict[str, Any]:
+            facts = passage.release_document(
+                ways,
+                seconds=time.monotonic() - self._began,
+                run=self._run_id,
+                environment=environment,
+                commit=commit,
+                tag=found[0].tag,
+                source=url,
+            )
+            return {**facts, **more}
+
+        try:
+            ways += await self._delivered(config, environment, found, handover, url)
+        except DeliveryError as error:
+            await self._keep(document(error=str(error.at("deploy", next_command=self._command))), ways)
+            raise
+        kept = await self._keep(document(), ways)
+        self._gather()
+        if self._options.receipt_only:
+            return receipt.to_json(kept)
+        return f"{receipt.summary(kept)}\n\n{receipt.to_json(kept)}"
+
+    async def _delivered(
+        self, config: Config, environment: str, found: list[Target], handover: Handover, url: str
+    ) -> list[Passage]:
         accounts = all_accounts(self._environ, config, environment)
         images = await images_for(config, found, accounts.registry, handover)
-        url, ancestors = await self._intake.source.url(), await self._intake.source.ancestors(commit)
-        self._report(f"commit {commit[:8]} to {environment}: {', '.join(names)}")
+        commit, names = found[0].commit, ", ".join(target.service for target in found)
+        ancestors = await self._intake.source.ancestors(commit)
+        self._report(f"commit {commit[:8]} to {environment}: {names}")
         async with self._cluster() as kube:
             ways = self._passages(kube, found, accounts, images)
 
@@ -125,19 +157,13 @@ class Job:
             passage.hold_back(config, ways)
             await passage.commit_images(ways, source_url=url, ancestors=ancestors)
             await self._each(ways, Passage.arrive)
-        document = passage.release_document(
-            ways,
-            seconds=time.monotonic() - self._began,
-            run=self._run_id,
-            environment=environment,
-            commit=commit,
-            tag=found[0].tag,
-            source=url,
-        )
-        self._gather()
-        if self._options.receipt_only:
-            return receipt.to_json(document)
-        return f"{receipt.summary(document)}\n\n{receipt.to_json(document)}"
+        return ways
+
+    async def _keep(self, document: dict[str, Any], ways: list[Passage]) -> dict[str, Any]:
+        kept = await recording.keep(document, ways, self._report)
+        summary = self._environ.text("GITHUB_STEP_SUMMARY")
+        recording.write(kept, folder=self._options.output, step_summary=summary, log=self._report)
+        return kept.document
 
     async def _migrate(
         self, config: Config, text: str, names: list[str], environment: str, handover: Handover

@@ -119,6 +119,7 @@ class Receipt(Part):
     )
     started_at: Instant
     finished_at: Instant
+    error: str = Field("", description="why the run ended before it came to its services")
     changed: bool = Field(description="whether any service was deployed")
     seconds: Seconds = Field(description="how long the run took")
     services: tuple[ServiceReceipt, ...]

@@ -1,8 +1,8 @@
-"""Receipts in the GitOps repository: kept by every run that did something, read without any server.
+"""Receipts in the GitOps repository, read without any server; `receipt_keeper` writes them.
 
 They stand on a branch of their own, which Argo CD does not watch, one file for each application and run:
 `<folder of the values file>/receipts/<environment>/<run>.json`. A file holds the run's facts and the one
-service that it is about. Who keeps them is in `settings.GitSettings.receipts`.
+service that it is about. The branch's name is `settings.GitSettings.receipts`.
 """
 
 from __future__ import annotations
@@ -16,22 +16,15 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 
-from slipway_host import git, gitops, receipt_check
-from slipway_host.branch_writer import Edit
-from slipway_host.errors import DeadlineError, DeliveryError, quote
-from slipway_host.image_change import RUN, without_credentials
-from slipway_host.receipt import to_json
-from slipway_host.run import EFFECTS
+from slipway_host import git, receipt_check
+from slipway_host.errors import DeadlineError, quote
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
-    from slipway_host.progress import Report
-    from slipway_host.receipt_model import Receipt
+    from slipway_host.receipt_model import Receipt, ServiceReceipt
     from slipway_host.settings import GitSettings, Target
 
-KEPT = 500
-"""Receipts of one application and environment on the branch's tip; older ones are in its history."""
 DEADLINE_S = 60.0
 UNCHECKED = "it has not been compared with the GitOps branch"
 _RUN = re.compile(r"(\d{8}T\d{6})-[0-9a-f]{4,32}")
@@ -52,6 +45,11 @@ class Stored:
     document: dict[str, Any]
     path: str
     doubt: str = UNCHECKED
+
+    @property
+    def service(self) -> ServiceReceipt:
+        """The one service that it tells of."""
+        return self.receipt.services[0]
 
     @property
     def verified(self) -> bool:
@@ -76,111 +74,6 @@ def folder_of(target: Target) -> str:
     path = PurePosixPath(target.values)
     beside = path.parent if path.stem == "values" else path.with_suffix("")
     return str(beside / "receipts" / target.environment)
-
-
-def worth_keeping(service: Mapping[str, Any]) -> bool:
-    """Return whether a service's part of a receipt tells of something: finding all in place is nothing.
-
-    Finding a pull request still open is nothing, either.
-    """
-    acted = any(stage["status"] == "Succeeded" and stage["stage"] in EFFECTS for stage in service["stages"])
-    return service["status"] in {"Deployed", "Failed"} or (service["status"] == "Waiting" and acted)
-
-
-def of_service(document: Mapping[str, Any], service: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the receipt of a run as it is for one of its services alone."""
-    written = [stage for stage in service["stages"] if stage["stage"] == "gitops" and "outputs" in stage]
-    own: dict[str, Any] = {
-        "gitopsCommit": written[0]["outputs"].get("commit", "") if written else "",
-        "changed": service["status"] == "Deployed",
-        "source": without_credentials(document["source"]),
-        "services": [service],
-    }
-    if back := service.get("rollback"):
-        own |= {"tag": back["to"], "commit": back["sourceCommit"]}
-    return {**document, **own}
-
-
-async def store(
-    settings: GitSettings,
-    document: Mapping[str, Any],
-    targets: Sequence[Target],
-    *,
-    report: Report,
-    deadline_s: float = DEADLINE_S,
-    protocols: Collection[str] = git.SAFE_PROTOCOLS,
-) -> str:
-    """Keep a run's receipt, and return the commit; "" where nothing is to be kept.
-
-    All services of the run are in one commit, on top of what others wrote meanwhile.
-
-    Args:
-        settings: the GitOps repository; its `receipts` is the branch, which is made where it is missing.
-        document: the receipt.
-        targets: of the services in it.
-        report: told about each wait.
-        deadline_s: for everything together.
-        protocols: transports that git may use.
-
-    Raises:
-        DeliveryError: it could not be kept.
-    """
-    places = {target.service: target for target in targets}
-    kept = [service for service in document["services"] if worth_keeping(service)]
-    if not (settings.receipts and kept):
-        return ""
-    files = {
-        f"{folder_of(places[service['service']])}/{document['run']}.json": to_json(
-            of_service(document, service)
-        )
-        for service in kept
-    }
-
-    async def edit(copy: git.Clone, _at: str | None) -> Edit:
-        lacking: dict[str, bytes | None] = {path: f"{text}\n".encode() for path, text in files.items()}
-        for path in files:
-            lacking |= dict.fromkeys(await _outdated(copy, path))
-        return Edit(files=lacking, message=_message(document, kept), apps=tuple(one["app"] for one in kept))
-
-    done = await gitops.commit_edit(
-        branch_of(settings),
-        edit,
-        what="receipts",
-        report=report,
-        deadline_s=deadline_s,
-        protocols=protocols,
-        create=True,
-    )
-    return done.commit
-
-
-async def keep(
-    settings: GitSettings,
-    document: Mapping[str, Any],
-    targets: Sequence[Target],
-    *,
-    report: Report,
-    protocols: Collection[str] = git.SAFE_PROTOCOLS,
-) -> None:
-    """Keep a run's receipt where that is possible; where it is not, one line says why, and that is all.
-
-    The run is over: whatever goes wrong here does not make another outcome of it.
-    """
-    try:
-        commit = await store(settings, document, targets, report=report, protocols=protocols)
-    except DeliveryError as error:
-        cause = error.cause
-    except Exception as error:  # noqa: BLE001 - see above
-        cause = f"a defect of Slipway ({type(error).__name__})"
-    else:
-        if commit:
-            report(f"receipt: kept on {settings.receipts} as {commit[:8]}")
-        return
-    report(
-        f"WARNING: the receipt of run {document['run']} was not kept on {settings.receipts}: {quote(cause)}. "
-        f"The run itself is not concerned. Next: let {settings.username} push to {settings.receipts}, or "
-        "write gitops.receipts.store: false"
-    )
 
 
 async def stored(
@@ -265,22 +158,16 @@ def branch_of(settings: GitSettings) -> GitSettings:
     return replace(settings, branch=settings.receipts, pull_request=None)
 
 
-async def _outdated(copy: git.Clone, path: str) -> list[str]:
-    """Return the files that have to go for a new one to come."""
-    there = await copy.names(path.rpartition("/")[0])
-    return sorted(name for name in there if _run_of(name) and name != path)[: -(KEPT - 1)]
-
-
 async def _listed(
     copy: git.Clone, target: Target, limit: int | None, since: dt.datetime | None
 ) -> dict[str, str]:
     earliest = f"{since.astimezone(dt.UTC):%Y%m%dT%H%M%S}" if since else "0"
     there = await copy.names(folder_of(target))
-    wanted = sorted((path for path in there if _run_of(path) >= earliest), reverse=True)
+    wanted = sorted((path for path in there if run_of(path) >= earliest), reverse=True)
     return {path: there[path] for path in wanted[:limit]}
 
 
-def _run_of(path: str) -> str:
+def run_of(path: str) -> str:
     """Return when a run began by its file's name; empty for a file that is no receipt."""
     name = PurePosixPath(path)
     found = _RUN.fullmatch(name.stem) if name.suffix == ".json" else None
@@ -312,11 +199,3 @@ def _parsed(target: Target, path: str, data: bytes) -> Stored:
     if (found.run, found.environment, apps) != (PurePosixPath(path).stem, target.environment, [target.app]):
         raise ValueError("it tells of another run, environment or application than its place says")
     return Stored(receipt=found, document=json.loads(data), path=path)
-
-
-def _message(document: Mapping[str, Any], services: Sequence[Mapping[str, Any]]) -> str:
-    names = ", ".join(service["app"] for service in services)
-    states = ", ".join(dict.fromkeys(service["status"] for service in services))
-    kind = "rollback" if any("rollback" in service for service in services) else "deploy"
-    subject = f"receipt({names}): {kind} of {document['tag']} in {document['environment']}: {states}"
-    return f"{subject}\n\n{RUN}: {document['run']}\n"

@@ -34,6 +34,15 @@ def parts(values: Iterable[str]) -> list[str]:
     return found
 
 
+def without(text: str, known: Iterable[str]) -> str:
+    """Return a text without the known secrets, percent-encoded ones as well, and passwords in addresses."""
+    # The longest first: one may be part of another.
+    for value in sorted({value for value in known if len(value) >= SHORTEST}, key=len, reverse=True):
+        text = text.replace(value, "***").replace(percent_encoded(value, safe=""), "***")
+    pattern, replacement = _CREDENTIALS[0]
+    return pattern.sub(replacement, text)
+
+
 def scrubbed(text: str, known: Iterable[str] = ()) -> str:
     """Return a text without the known secrets, and without what looks like one.
 
@@ -41,9 +50,7 @@ def scrubbed(text: str, known: Iterable[str] = ()) -> str:
         text: foreign output.
         known: secrets by value; they go in their percent-encoded form as well.
     """
-    # The longest first: one may be part of another.
-    for value in sorted({value for value in known if len(value) >= SHORTEST}, key=len, reverse=True):
-        text = text.replace(value, "***").replace(percent_encoded(value, safe=""), "***")
+    text = without(text, known)
     for pattern, replacement in _CREDENTIALS:
         text = pattern.sub(replacement, text)
     return text

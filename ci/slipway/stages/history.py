@@ -7,9 +7,9 @@ from dagger import Doc
 
 from slipway.each import NOBODY
 from slipway.errors import stage_function
-from slipway.inputs import ServiceNames, Stage
+from slipway.inputs import ServiceNames, Stage, say
 from slipway.work import open_works
-from slipway_host.errors import SettingsError
+from slipway_host.errors import DeliveryError, SettingsError
 
 MOST = 10_000
 
@@ -27,9 +27,10 @@ class HistoryStage(Stage):
     ) -> str:
         """List the images that ran: tag, GitOps commit, source commit, when, by whom and how.
 
-        Read from the values file's own history, whoever wrote it.
+        Read from the values file's own history, whoever wrote it; where runs kept receipts, with how they
+        ended, how long they took, and whether the branch says the same.
         """
-        from slipway_host import git
+        from slipway_host import git, receipts
         from slipway_host import history as histories
 
         if not 1 <= limit <= MOST:
@@ -38,12 +39,23 @@ class HistoryStage(Stage):
         if not works:
             return NOBODY
         found = {}
-        async with git.clone(await works[0].git(), depth=200) as copy:
+        settings, places = await works[0].git(), [work.target for work in works]
+        async with git.clone(settings, depth=200) as copy:
             await copy.fetch()
-            for work in works:
-                found[work.name] = await histories.read(
-                    copy, work.target.app, work.target.values, limit=limit
-                )
+            for target in places:
+                entries = await histories.read(copy, target.app, target.values, limit=limit)
+                found[target.service] = entries
+            try:
+                kept = await receipts.stored(settings, places, limit=3 * limit)
+                kept = await receipts.verified(copy, places, kept)
+            except DeliveryError as error:
+                # What ran is known without them.
+                say(f"WARNING: receipts of runs cannot be read: {error.cause}")
+                kept = {}
+        for name, reading in kept.items():
+            found[name] = histories.told(found[name], reading.receipts)
+            for line in reading.unreadable:
+                say(f"WARNING: a receipt cannot be read: {line}")
         if json_output:
             documents = {name: [entry.document() for entry in entries] for name, entries in found.items()}
             return json.dumps(documents, indent=2, ensure_ascii=False)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from slipway_host import receipt_model, receipts
+from slipway_host import receipt_keeper, receipt_model, receipts
 from slipway_host.progress import silent
 from slipway_host.together import together
 from support.gitops_remote import Remote, change, deploy
@@ -32,7 +32,7 @@ def settings(remote: Remote) -> GitSettings:
 
 
 async def store(remote: Remote, written: dict[str, Any], *targets: Target) -> str:
-    return await receipts.store(
+    return await receipt_keeper.store(
         settings(remote), written, targets or (API,), report=silent, protocols=("file",)
     )
 
@@ -107,7 +107,7 @@ async def test_many_creators_of_the_branch_lose_nothing(remote: Remote) -> None:
     async def one(url: str, run: str) -> str:
         there = replace(settings(remote), url=url)
         written = document(service(commit=remote.head()), run=run)
-        return await receipts.store(there, written, (API,), report=silent, protocols=("file",))
+        return await receipt_keeper.store(there, written, (API,), report=silent, protocols=("file",))
 
     await together(*(partial(one, url, run) for url, run in zip(urls, runs, strict=True)))
 
@@ -135,7 +135,7 @@ async def test_a_run_that_still_waits_for_a_merge_writes_nothing(remote: Remote)
 async def test_nothing_is_kept_or_read_where_nobody_wants_it(remote: Remote) -> None:
     none = replace(remote.settings, receipts="")
     written = document(service(commit=remote.head()))
-    assert await receipts.store(none, written, (API,), report=silent, protocols=("file",)) == ""
+    assert await receipt_keeper.store(none, written, (API,), report=silent, protocols=("file",)) == ""
     assert await receipts.read(none, (API,), protocols=("file",)) == {"api": receipts.Reading()}
     assert remote.git("branch", "--list", at=remote.bare).split() == ["*", "main"]
 
@@ -143,7 +143,7 @@ async def test_nothing_is_kept_or_read_where_nobody_wants_it(remote: Remote) -> 
 async def test_the_deploy_branch_itself_may_keep_them(remote: Remote) -> None:
     same = replace(settings(remote), receipts="main")
     written = await deployed(remote, "20260801T000000-0001")
-    await receipts.store(same, written, (API,), report=silent, protocols=("file",))
+    await receipt_keeper.store(same, written, (API,), report=silent, protocols=("file",))
     (found,) = (await receipts.read(same, (API,), protocols=("file",))).values()
     assert [one.verified for one in found.receipts] == [True]
     assert "apps/api/values.yaml" in files(remote, "main")
@@ -166,7 +166,7 @@ async def test_environments_and_applications_stay_apart(remote: Remote) -> None:
 async def test_the_tip_keeps_the_newest_of_an_application(
     remote: Remote, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(receipts, "KEPT", 2)
+    monkeypatch.setattr(receipt_keeper, "KEPT", 2)
     runs = [f"2026080{day}T000000-0001" for day in (1, 2, 3)]
     for run in runs:
         await store(remote, document(service(commit=remote.head()), run=run))
@@ -273,7 +273,7 @@ async def test_a_receipt_that_cannot_be_kept_is_one_line_and_no_error(remote: Re
     remote.hook("pre-receive", "echo 'not on a Friday' >&2; exit 1")
     lines: list[str] = []
     written = document(service(commit=remote.head()), run="20260801T000000-0001")
-    await receipts.keep(settings(remote), written, (API,), report=lines.append, protocols=("file",))
+    await receipt_keeper.keep(settings(remote), written, (API,), report=lines.append, protocols=("file",))
     (line,) = [line for line in lines if line.startswith("WARNING")]
     assert line.startswith(
         "WARNING: the receipt of run 20260801T000000-0001 was not kept on slipway-receipts: "
@@ -285,7 +285,7 @@ async def test_a_receipt_that_cannot_be_kept_is_one_line_and_no_error(remote: Re
 async def test_a_defect_while_keeping_is_one_line_and_no_error(remote: Remote) -> None:
     lines: list[str] = []
     broken = {**document(service(commit=remote.head())), "source": None}
-    await receipts.keep(settings(remote), broken, (API,), report=lines.append, protocols=("file",))
+    await receipt_keeper.keep(settings(remote), broken, (API,), report=lines.append, protocols=("file",))
     assert "a defect of Slipway (TypeError)" in lines[-1]
 
 
