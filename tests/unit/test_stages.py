@@ -44,6 +44,7 @@ def test_functions_are_the_stages_of_the_chain_and_the_chain() -> None:
         "logs",
         "metrics",
         "rbac",
+        "record",
         "resume",
         "rollback",
         "rotate",

@@ -73,7 +73,8 @@ def test_a_line_is_the_documentations_own(path: Path, line: str) -> None:
 @pytest.mark.parametrize("line", sorted({line for _, line in LINES}))
 def test_a_line_calls_a_function_that_is_there(line: str) -> None:
     stages = {n: f for stage in discover() for n, f in vars(stage).items() if not n.startswith("_")}
-    words = shlex.split(line)[2:]
+    # What follows is a function of the engine's own.
+    words = shlex.split(line.partition(" export ")[0])[2:]
     own = {flag.partition("=")[0] for flag in words if flag.startswith("--")}
     function = next(word for word in words if not word.startswith("--")).replace("-", "_")
     assert function in stages
@@ -88,6 +89,15 @@ def test_deploys_get_the_six_secrets_and_only_where_they_deploy() -> None:
             assert given == (SECRETS if "dagger call deploy" in step.get("run", "") else set())
 
 
+def test_what_is_left_of_a_run_is_exported_whether_it_succeeded_or_not() -> None:
+    for path in (DEPLOY, MATRIX):
+        after = [step for _, step in steps(path)][-2:]
+        assert [step["if"] for step in after] == ["always()", "always()"]
+        assert 'record/summary.md >> "$GITHUB_STEP_SUMMARY"' in after[0]["run"]
+        assert after[1]["uses"].startswith("actions/upload-artifact@")
+        assert after[1]["with"]["path"] == "record"
+
+
 def test_pull_requests_see_no_secret() -> None:
     assert "secrets" not in PULL_REQUEST.read_text().replace("nothing here sees a secret", "")
     assert dagger_lines(PULL_REQUEST) == ["dagger call test", "dagger call scan", "dagger call build"]
@@ -95,7 +105,10 @@ def test_pull_requests_see_no_secret() -> None:
 
 def test_matrix_has_every_service_of_the_repository() -> None:
     services = read(MATRIX.parents[2] / "slipway.yaml")["services"]
-    assert dagger_lines(MATRIX) == [f"dagger call deploy --service={service}" for service in services]
+    assert dagger_lines(MATRIX) == [
+        *(f"dagger call deploy --service={service}" for service in services),
+        *(f"dagger call record --service={service} export --path=record" for service in services),
+    ]
 
 
 @pytest.mark.parametrize("path", [DEPLOY, MATRIX], ids=name)

@@ -88,7 +88,7 @@ async def test_what_is_kept_is_read_again_newest_first_and_verified(remote: Remo
 async def test_what_every_run_writes_is_valid_for_the_published_schema(remote: Remote) -> None:
     written = await deployed(remote, "20260801T000000-0001")
     Draft202012Validator(receipt_model.json_schema()).validate(
-        receipts.of_service(written, written["services"][0])
+        receipt_keeper.of_service(written, written["services"][0])
     )
     with pytest.raises(ValueError, match="finishedAt"):
         receipt_model.Receipt.model_validate({**written, "finishedAt": "soon"})
