@@ -3,16 +3,17 @@
 import secrets
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from slipway_lab import argocd, command, credentials, demo, gitserver, lab
+from slipway_lab.errors import LabError
 from slipway_lab.kubernetes import kubectl
 from slipway_lab.layout import Layout
-from support.app import App
+from support.app import RECEIPTS, App
 
 
 @pytest.fixture(scope="session")
@@ -71,6 +72,7 @@ class World:
         for name in self.renamed.values():
             shutil.rmtree(work / "apps" / name)
         self._push(work, "Remove")
+        self._forget_receipts(work)
         applications = ("application", *self.renamed.values())
         kubectl(self.layout, "-n", "argocd", "delete", *applications, "--timeout=90s")
         kubectl(self.layout, "delete", "namespace", self.namespace, "--ignore-not-found", "--wait=false")
@@ -85,6 +87,24 @@ class World:
             *("-n", "infra", "exec", "-i", "postgresql-0", "--", "sh", "-c", password, "sh", *psql),
             stdin=credentials.read(self.layout, "postgres") + "\n" + drop,
         )
+
+    def _forget_receipts(self, work: Path) -> None:
+        """Remove what runs have kept, on top of what others keep meanwhile."""
+        git: list[str | Path] = ["git", "-C", work, "-c", "user.name=t", "-c", "user.email=t@t.invalid"]
+        for _ in range(10):
+            command.run([*git, "fetch", "--quiet", "origin"])
+            there = command.run([*git, "ls-remote", "origin", f"refs/heads/{RECEIPTS}"])
+            if not there:
+                return
+            command.run([*git, "checkout", "--quiet", "-B", RECEIPTS, f"origin/{RECEIPTS}"])
+            folders = [f"apps/{name}" for name in self.renamed.values() if (work / "apps" / name).exists()]
+            if not folders:
+                return
+            command.run([*git, "rm", "-r", "--quiet", *folders])
+            command.run([*git, "commit", "--quiet", "--message", "Remove"])
+            with suppress(LabError):
+                command.run([*git, "push", "--quiet", "origin", RECEIPTS])
+                return
 
     def _clone(self) -> Path:
         work = self.scratch / "gitops"

@@ -12,8 +12,17 @@ from support.app import App
 NOWHERE = "0" * 40
 
 
+def test_a_deploy_whose_receipt_cannot_be_kept_is_a_deploy(app: App) -> None:  # R19
+    # Beside the branch main, no branch below it can be.
+    app.edit("slipway.yaml", "gitops:\n", "gitops:\n  receipts: { branch: main/receipts }\n")
+    done = app.call("deploy", progress="logs")
+    assert done.code == 0, done.error
+    assert f"Deployed {app.name} {app.head()[:8]}" in done.out
+    assert "was not kept on main/receipts: " in done.stderr
+    assert app.receipts() == []
+
+
 def test_logs_are_those_of_the_running_pods(app: App) -> None:
-    app.deploy()
     done = app.call("logs", "--tail=20")
     assert done.code == 0, done.error
     lines = done.out.strip().splitlines()

@@ -4,6 +4,7 @@ The tests of this file are one story and run in their order.
 """
 
 import base64
+import json
 
 from support.app import App
 from support.asking import asking
@@ -23,6 +24,10 @@ def test_first_deploy_is_proven(app: App) -> None:
     with asking(app) as asked:
         pass
     assert asked.failures == []
+    # R19: in the GitOps repository, and in the engine.
+    assert app.receipts() == [receipt["run"]]
+    assert json.loads(app.receipt(receipt["run"])) == receipt
+    assert json.loads(app.record()["receipt.json"]) == receipt
 
 
 def test_second_deploy_changes_nothing(app: App) -> None:
@@ -32,7 +37,11 @@ def test_second_deploy_changes_nothing(app: App) -> None:
             ("secret", f"{app.name}-secrets"),
             ("secret", "registry-credentials"),
         ]
-        return [app.gitops_head(), *(app.get(*found)["metadata"]["resourceVersion"] for found in objects)]
+        return [
+            app.gitops_head(),
+            *app.receipts(),
+            *(app.get(*found)["metadata"]["resourceVersion"] for found in objects),
+        ]
 
     before = state()
     receipt = app.deploy()
@@ -98,7 +107,8 @@ def test_secret_values_are_in_no_output(app: App) -> None:
     ]
     said = app.call("deploy", progress="plain")
     assert said.code == 0, said.error
-    assert [secret for secret in secrets if secret in said.out + said.stderr] == []
+    stays = [*app.record().values(), *map(app.receipt, app.receipts())]
+    assert [secret for secret in secrets if secret in said.out + said.stderr + "".join(stays)] == []
 
 
 def test_digest_beside_the_tag_is_what_pods_run_where_that_is_asked_for(app: App) -> None:

@@ -31,6 +31,11 @@ def test_history_tells_what_ran(app: App, tags: tuple[str, str]) -> None:
     assert entries[0]["commit"] == app.gitops_head()
     assert entries[0]["source"] == app.head()
     assert entries[0]["digest"].startswith("sha256:")
+    # R19: by what the runs have kept, compared with the branch.
+    assert [(entry["status"], entry["run"], entry["doubt"]) for entry in entries] == [
+        ("Deployed", run, "") for run in app.receipts()[::-1]
+    ]
+    assert f"✓ {entries[0]['run']}" in app.call("history").out
 
 
 def test_rollback_is_proven_quick_and_without_a_failed_request(app: App, tags: tuple[str, str]) -> None:
@@ -139,3 +144,20 @@ def test_a_version_that_crashes_is_rolled_back_by_the_deploy_itself(app: App, ta
     assert image(app) == tags[0]
     entries = json.loads(app.call("history", "--json-output", "--limit=2").out)[app.name]
     assert [(entry["tag"], entry["kind"]) for entry in entries] == [(tags[0], "rollback"), (bad, "deploy")]
+
+
+def test_a_run_that_failed_leaves_its_files(app: App, tags: tuple[str, str]) -> None:  # R19
+    """Of the deploy before this, whose function returned nothing."""
+    files = app.record()
+    receipt = json.loads(files["receipt.json"])
+    (service,) = receipt["services"]
+    assert (service["status"], service["automaticRollback"]["rollback"]["to"]) == ("Failed", tags[0])
+    assert json.loads(app.receipt(receipt["run"]))["services"] == [service]
+    assert f"{app.name} test| ok" in files["build.log"]
+    assert f"{app.name}: rollout failed: rolling back" in files["build.log"]
+    assert files["summary.md"].startswith(f"### ❌ {app.name} failed\n\n> rollout: ")
+    assert app.record(f"--run={receipt['run']}", f"--service={app.name}") == files
+
+    nobody = app.call("record", "--run=20200101T000000-abcd", "entries")
+    assert nobody.code == 1
+    assert "this engine knows no run 20200101T000000-abcd" in nobody.error

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from slipway_lab.kubernetes import kubectl
 from slipway_lab.layout import Layout
 
 CALL_S = 600
+RECEIPTS = "slipway-receipts"
 
 
 @dataclass(frozen=True)
@@ -123,6 +125,28 @@ class App:
     def gitops_file(self, path: str) -> str:
         """Return a file of the GitOps repository's main."""
         return self._gitops("show", f"main:{path}")
+
+    def receipts(self, name: str = "") -> list[str]:
+        """Return the runs of an application that are kept in the GitOps repository, this one first."""
+        if not self._gitops("branch", "--list", RECEIPTS):
+            return []
+        listed = self._gitops(
+            "ls-tree", "-r", "--name-only", RECEIPTS, "--", f"apps/{name or self.name}/receipts/"
+        )
+        return [Path(line).stem for line in listed.splitlines()]
+
+    def receipt(self, run: str, environment: str = "dev") -> str:
+        """Return the receipt that is kept of a run."""
+        return self._gitops("show", f"{RECEIPTS}:apps/{self.name}/receipts/{environment}/{run}.json")
+
+    def record(self, *arguments: str) -> dict[str, str]:
+        """Return the files of a run: name → text."""
+        folder = self.folder.parent / f"record-{self.name}"
+        done = self.call("record", *arguments, "export", f"--path={folder}")
+        assert done.code == 0, done.error
+        found = {file.name: file.read_text() for file in folder.iterdir()}
+        shutil.rmtree(folder)
+        return found
 
     def _gitops(self, *arguments: str) -> str:
         return command.run(["git", "-C", gitserver.repository(self.layout, argocd.GITOPS), *arguments])

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING, cast
 
 import pytest
 from pydantic import SecretStr
@@ -15,6 +16,9 @@ from support.kube import FakeKube
 from support.receipts import document, service
 from support.target import api_target
 
+if TYPE_CHECKING:
+    from slipway_host.kube import KubeClient
+
 CANARY = "canary-4711/x"
 GIT = GitSettings(
     url="https://h.test/a/b.git", branch="main", receipts="slipway-receipts", token=SecretStr(CANARY)
@@ -23,7 +27,9 @@ GIT = GitSettings(
 
 def passage(kube: FakeKube) -> Passage:
     given = SecretsSettings(name="api-secrets", given={"REDIS_URL": SecretStr("redis://x:canary-pass@h")})
-    delivery = Delivery(target=api_target(secrets=given), kube=kube, run_id="r", report=silent)
+    delivery = Delivery(
+        target=api_target(secrets=given), kube=cast("KubeClient", kube), run_id="r", report=silent
+    )
     registry = RegistrySettings(host="r.test", username="bot", password=SecretStr("canary-registry"))
     postgres = PostgresSettings(
         namespace="infra", selector="x", container="x", host="x", port=1, admin_user="x", secret="x"
