@@ -6,6 +6,8 @@ import os
 import subprocess
 from typing import TYPE_CHECKING
 
+from pydantic import SecretStr
+
 from slipway_host.settings import GitSettings
 
 if TYPE_CHECKING:
@@ -45,6 +47,15 @@ def publish(work: Path, message: str = "c", date: str = "2026-08-01T00:00:00Z") 
 
 def settings(work: Path, branch: str = "main") -> GitSettings:
     return GitSettings(url=f"file://{work.parent}/remote.git", branch=branch)
+
+
+def make_key(folder: Path, *, passphrase: str = "") -> tuple[SecretStr, str]:
+    """Return a private key and its public half."""
+    file = folder / f"key{passphrase}"
+    command = ["ssh-keygen", "-q", "-t", "ed25519", "-N", passphrase, "-C", "x", "-f", str(file)]
+    subprocess.run(command, check=True)
+    # Without the last line end: that is how secrets arrive.
+    return SecretStr(file.read_text().strip()), file.with_suffix(".pub").read_text()
 
 
 def size(folder: Path) -> int:

@@ -8,16 +8,7 @@ from pydantic import SecretStr
 
 from slipway_host.errors import SettingsError
 from slipway_host.git import clone
-from support.git_work import VALUES, git, settings
-
-
-def make_key(folder: Path, *, passphrase: str = "") -> tuple[SecretStr, str]:
-    """Return a private key and its public half."""
-    file = folder / f"key{passphrase}"
-    command = ["ssh-keygen", "-q", "-t", "ed25519", "-N", passphrase, "-C", "x", "-f", str(file)]
-    subprocess.run(command, check=True)
-    # Without the last line end: that is how secrets arrive.
-    return SecretStr(file.read_text().strip()), file.with_suffix(".pub").read_text()
+from support.git_work import VALUES, git, make_key, settings
 
 
 def verified(bare: Path, allowed: Path, revision: str) -> str:

@@ -1,11 +1,16 @@
 import time
+from dataclasses import replace
 
-from slipway_host import git, history
+from slipway_host import git, history, receipt_keeper, receipts
 from slipway_host.history import DEPLOY, OTHER, ROLLBACK, Entry
+from slipway_host.progress import silent
 from support.gitops_remote import VALUES, Remote, change, deploy, path
+from support.receipts import document, service
+from support.target import api_target
 
 DIGEST = "sha256:" + "ab" * 32
 TEN_THOUSAND_S = 10
+API = api_target()
 OLD, NEW = "aaaa1111" * 5, "bbbb2222" * 5
 
 
@@ -150,3 +155,32 @@ def test_the_table_has_a_line_for_each_entry() -> None:
     lines = history.table([entry("b"), entry("a")]).splitlines()
     assert [line.split()[0] for line in lines] == ["TAG", "b", "a"]
     assert history.table([]) == "  no image was ever named"
+
+
+async def test_receipts_add_how_a_run_ended_and_whether_the_branch_says_so(remote: Remote) -> None:
+    # R19.
+    first = await deploy(remote, change(commit=OLD, digest=DIGEST))
+    second = await deploy(remote, change(commit=NEW))
+    kept = replace(remote.settings, receipts="slipway-receipts")
+    for number, (done, source) in enumerate(((first, OLD), (second, NEW))):
+        written = document(service(commit=done.commit), run=f"20260801T00000{number}-000a", tag=source[:8])
+        await receipt_keeper.store(kept, written, [API], report=silent, protocols=("file",))
+    # A later run found the commit of the first one in place, and failed.
+    later = document(service(status="Failed", commit=first.commit), run="20260801T000002-000a", tag=OLD[:8])
+    await receipt_keeper.store(kept, later, [API], report=silent, protocols=("file",))
+
+    found = await receipts.read(kept, [API], protocols=("file",))
+    newest, older, seed = history.told(await read(remote), found["api"].receipts)
+
+    assert (newest.run, newest.status, newest.seconds) == ("20260801T000001-000a", "Deployed", 90)
+    assert "names a digest" in newest.doubt
+    assert (older.run, older.status, older.doubt) == ("20260801T000002-000a", "Failed", "")
+    assert (seed.run, seed.seconds) == ("", None)
+    head, *lines, doubt = history.table([newest, older, seed]).splitlines()
+    assert head.split()[3:6] == ["ENDED", "TOOK", "RECEIPT"]
+    assert [line.split()[3:7] for line in lines] == [
+        ["Deployed", "90", "s", "?"],
+        ["Failed", "90", "s", "✓"],
+        ["-", "-", "-", seed.commit[:8]],
+    ]
+    assert doubt.startswith("  ? 20260801T000001-000a is not verified: neither apps/api/values.yaml at ")

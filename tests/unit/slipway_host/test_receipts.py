@@ -14,11 +14,14 @@ from jsonschema import Draft202012Validator
 from slipway_host import receipt_keeper, receipt_model, receipts
 from slipway_host.progress import silent
 from slipway_host.together import together
+from support.git_work import make_key
 from support.gitops_remote import Remote, change, deploy
 from support.receipts import DIGEST, SOURCE, document, service
 from support.target import api_target
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from slipway_host.receipts import Reading
     from slipway_host.settings import GitSettings, Target
 
@@ -287,6 +290,13 @@ async def test_a_defect_while_keeping_is_one_line_and_no_error(remote: Remote) -
     broken = {**document(service(commit=remote.head())), "source": None}
     await receipt_keeper.keep(settings(remote), broken, (API,), report=lines.append, protocols=("file",))
     assert "a defect of Slipway (TypeError)" in lines[-1]
+
+
+async def test_a_receipt_is_signed_where_commits_are(remote: Remote, tmp_path: Path) -> None:
+    signing = replace(settings(remote), signing_key=make_key(tmp_path)[0])
+    written = document(service(commit=remote.head()))
+    commit = await receipt_keeper.store(signing, written, (API,), report=silent, protocols=("file",))
+    assert "gpgsig -----BEGIN SSH SIGNATURE-----" in remote.git("cat-file", "commit", commit, at=remote.bare)
 
 
 async def test_credentials_in_the_address_of_the_source_are_not_kept(remote: Remote) -> None:
