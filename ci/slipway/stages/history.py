@@ -1,17 +1,13 @@
 """List what ran where."""
 
-import json
 from typing import Annotated
 
 from dagger import Doc
 
-from slipway.each import NOBODY
+from slipway.calls import open_call
+from slipway.each import told
 from slipway.errors import stage_function
 from slipway.inputs import ServiceNames, Stage
-from slipway.work import open_works
-from slipway_host.errors import SettingsError
-
-MOST = 10_000
 
 
 class HistoryStage(Stage):
@@ -23,31 +19,16 @@ class HistoryStage(Stage):
         service: ServiceNames = None,
         limit: Annotated[int, Doc("Entries of each service, newest first")] = 20,
         *,
-        json_output: Annotated[bool, Doc("Print JSON")] = False,
+        as_json: Annotated[bool, Doc("Print JSON")] = False,
     ) -> str:
         """List the images that ran: tag, GitOps commit, source commit, when, by whom and how.
 
         Read from the values file's own history, whoever wrote it.
         """
-        from slipway_host import git
-        from slipway_host import history as histories
+        from slipway_host import inspection
 
-        if not 1 <= limit <= MOST:
-            raise SettingsError(f"--limit is 1 to {MOST}", next_command="dagger call history --limit=20")
-        _, works = await open_works(self, service, "", clean=False, command="dagger call history")
-        if not works:
-            return NOBODY
-        found = {}
-        async with git.clone(await works[0].git(), depth=200) as copy:
-            await copy.fetch()
-            for work in works:
-                found[work.name] = await histories.read(
-                    copy, work.target.app, work.target.values, limit=limit
-                )
-        if json_output:
-            documents = {name: [entry.document() for entry in entries] for name, entries in found.items()}
-            return json.dumps(documents, indent=2, ensure_ascii=False)
-        return "\n\n".join(f"{name}:\n{histories.table(entries)}" for name, entries in found.items())
+        call = await open_call(self, "history", service)
+        return told(await inspection.history(call, limit=limit, as_json=as_json))
 
 
 STAGE = HistoryStage
