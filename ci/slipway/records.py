@@ -27,6 +27,7 @@ RUN = re.compile(r"\d{8}T\d{6}-[0-9a-f]{4}")
 _KEEP = """\
 set -eu
 cd "$ROOT"
+rm -rf new-*
 mkdir -p "$PLACE"
 cp -R /record "new-$RUN"
 mv "new-$RUN" "$PLACE/$RUN"
