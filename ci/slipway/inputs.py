@@ -38,6 +38,10 @@ class Stage:
         cosign_password: dagger.Secret | None
         cosign_public_key: dagger.Secret | None
         cosign_identity_token: dagger.Secret | None
+        notify_webhook: dagger.Secret | None
+        notify_key: dagger.Secret | None
+        deployments_token: dagger.Secret | None
+        run_url: str
 
 
 def _print(line: str) -> None:

@@ -10,6 +10,7 @@ from slipway.checkout import Checkout
 from slipway.fallback import fall_back
 from slipway.inputs import Stage, say
 from slipway.records import Records
+from slipway.telling import told
 from slipway.work import Work, cluster, open_works
 from slipway_host import receipt, recording
 from slipway_host.errors import DeliveryError
@@ -43,15 +44,18 @@ class Release:
         checkout, works = await open_works(
             self._inputs, self._services, self._since, clean=True, command=COMMAND
         )
-        names = ", ".join(work.name for work in works) or "no service"
-        say(f"commit {checkout.commit[:8]} to {self._inputs.environment}: {names}")
-        try:
-            chains = await self._deploy(checkout, works) if works else []
-        except DeliveryError as error:
-            failed = self._document(checkout, [], error=str(error.at("deploy", next_command=COMMAND)))
-            await self._keep(checkout, works, [], failed)
-            raise
-        document = await self._keep(checkout, works, chains, self._document(checkout, chains))
+        names = [work.name for work in works]
+        said = ", ".join(names) or "no service"
+        say(f"commit {checkout.commit[:8]} to {self._inputs.environment}: {said}")
+        async with told(self._inputs, checkout, names, run=self._run_id, commit=checkout.commit) as teller:
+            try:
+                chains = await self._deploy(checkout, works) if works else []
+            except DeliveryError as error:
+                failed = self._document(checkout, [], error=str(error.at("deploy", next_command=COMMAND)))
+                await self._keep(checkout, works, [], failed)
+                raise
+            document = await self._keep(checkout, works, chains, self._document(checkout, chains))
+            teller.document = document
         errors = {chain.work.name: chain.run.error for chain in chains if chain.run.error}
         if errors:
             # A function that fails returns nothing: standard error is where this can still be read.

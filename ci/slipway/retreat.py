@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from slipway import trust
 from slipway.inputs import Stage, say
 from slipway.records import Records
+from slipway.telling import told
 from slipway.work import Work, cluster, open_works
 from slipway_host import git, receipt, recording, rollback, suspension, undo
 from slipway_host.application import read_application
@@ -179,14 +180,19 @@ class Retreat:
         accounts = Accounts(
             registry=await first.registry(), git=await first.git(), postgres=await first.postgres()
         )
-        try:
-            async with cluster(self._inputs) as kube:
-                returns = await self.back(works, accounts, kube)
-        except DeliveryError as error:
-            said = str(error.at("rollback", next_command=COMMAND))
-            await self._keep(works, [], {**self._document(works, []), "error": said})
-            raise
-        document = await self._keep(works, returns, self._document(works, returns))
+        checkout = works[0].checkout
+        # The commit to return to is not known before the way back is.
+        async with told(
+            self._inputs, checkout, [work.name for work in works], run=self._run_id, task="rollback"
+        ) as teller:
+            try:
+                async with cluster(self._inputs) as kube:
+                    returns = await self.back(works, accounts, kube)
+            except DeliveryError as error:
+                said = str(error.at("rollback", next_command=COMMAND))
+                await self._keep(works, [], {**self._document(works, []), "error": said})
+                raise
+            document = teller.document = await self._keep(works, returns, self._document(works, returns))
         errors = {one.name: one.run.error for one in returns if one.run.error}
         if errors:
             say(f"{summary(document)}\n\n{receipt.to_json(document)}")

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 from slipway_host import targets
 from slipway_host.errors import SettingsError
+from slipway_host.notifications import Recipients, Teller
 from slipway_host.passage import Accounts
 
 if TYPE_CHECKING:
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
 
     from slipway_host.config import Config
     from slipway_host.environ import Environ
+    from slipway_host.notifications import Notice
+    from slipway_host.progress import Report
     from slipway_host.settings import GitSettings, PostgresSettings, RegistrySettings
 
 P = ParamSpec("P")
@@ -78,4 +81,28 @@ def all_accounts(environ: Environ, config: Config, environment: str) -> Accounts
         registry=registry_account(environ, config, environment),
         git=git_account(environ, config, environment),
         postgres=postgres_account(environ, config),
+    )
+
+
+def teller_of(environ: Environ, config: Config, notice: Notice, *, report: Report) -> Teller:
+    """Return what tells others of a run; what is wrong with that is told itself, and stops nothing."""
+    recipients = Recipients()
+    try:
+        recipients = _recipients(environ)
+    except SettingsError as error:
+        report(f"WARNING: nobody is told of this run: {error.cause}")
+    wanted = config.environment(notice.environment).notifications
+    return Teller(notice=notice, wanted=wanted, recipients=recipients, report=report)
+
+
+def _recipients(environ: Environ) -> Recipients:
+    """Return who is told of a run; in GitHub Actions, the log's address is known by its own variables."""
+    names = ("GITHUB_SERVER_URL", "GITHUB_REPOSITORY", "GITHUB_RUN_ID")
+    server, repository, run = (environ.text(name) for name in names)
+    actions = f"{server}/{repository}/actions/runs/{run}" if server and repository and run else ""
+    return Recipients(
+        webhook=environ.secret("NOTIFY_WEBHOOK"),
+        key=environ.secret("NOTIFY_KEY"),
+        token=environ.secret("DEPLOYMENTS_TOKEN") or environ.secret("GH_PAT"),
+        run_url=environ.text("RUN_URL", actions),
     )

@@ -18,6 +18,9 @@ environment:
   POSTGRES_PASSWORD                      administrator's; without it, the cluster's own Secret is read
   POSTGRES_DSN                           administrator's connection string, for a server outside the cluster
   JWT_SECRET                             for a new Secret; without it, a random one is made
+  NOTIFY_WEBHOOK, NOTIFY_KEY             webhook that is told how a deploy ended, and a key that signs it
+  DEPLOYMENTS_TOKEN                      for deployments shown at GitHub; without it, GH_PAT
+  RUN_URL                                where this run's log is; known by itself in GitHub Actions
   KUBECONFIG                             files, as for kubectl; without it, ~/.kube/config
   GITHUB_STEP_SUMMARY                    file that a deploy adds its summary to
   NO_COLOR                               no colours

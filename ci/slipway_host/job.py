@@ -21,13 +21,21 @@ from slipway_host import (
     selection,
     targets,
 )
-from slipway_host.accounts import all_accounts, git_account, later, postgres_account, registry_account
+from slipway_host.accounts import (
+    all_accounts,
+    git_account,
+    later,
+    postgres_account,
+    registry_account,
+    teller_of,
+)
 from slipway_host.command import WITH_IMAGES
 from slipway_host.delivery import Delivery
 from slipway_host.document import parse
 from slipway_host.errors import DeliveryError, SettingsError
 from slipway_host.intake import Intake, images_for
 from slipway_host.loader import load_config
+from slipway_host.notifications import Notice, told
 from slipway_host.passage import Passage, Way
 from slipway_host.record import Log
 from slipway_host.run import new_run_id
@@ -125,12 +133,14 @@ class Job:
             )
             return {**facts, **more}
 
-        try:
-            ways += await self._delivered(config, environment, found, handover, url)
-        except DeliveryError as error:
-            await self._keep(document(error=str(error.at("deploy", next_command=self._command))), ways)
-            raise
-        kept = await self._keep(document(), ways)
+        notice = Notice(run=self._run_id, environment=environment, commit=commit, source=url, services=names)
+        async with told(teller_of(self._environ, config, notice, report=self._report)) as teller:
+            try:
+                ways += await self._delivered(config, environment, found, handover, url)
+            except DeliveryError as error:
+                await self._keep(document(error=str(error.at("deploy", next_command=self._command))), ways)
+                raise
+            teller.document = kept = await self._keep(document(), ways)
         self._gather()
         if self._options.receipt_only:
             return receipt.to_json(kept)

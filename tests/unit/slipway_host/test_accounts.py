@@ -6,10 +6,17 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from slipway_host.accounts import all_accounts, git_account, postgres_account, registry_account
+from slipway_host.accounts import (
+    all_accounts,
+    git_account,
+    postgres_account,
+    registry_account,
+    teller_of,
+)
 from slipway_host.config import Config
 from slipway_host.environ import Environ
 from slipway_host.errors import SettingsError
+from slipway_host.notifications import Notice, Teller
 
 HTTPS, SSH = "https://git.invalid/acme/gitops.git", "ssh://git@git.invalid/acme/gitops.git"
 KEY = "-----BEGIN KEY-----\ncanary\n-----END KEY-----"
@@ -91,3 +98,31 @@ def test_an_empty_app_secret_is_refused(tmp_path: Path) -> None:
     for variables in ({"REDIS_URL": ""}, {"REDIS_URL_FILE": str(tmp_path / "empty")}):
         with pytest.raises(SettingsError, match="REDIS_URL is given and empty"):
             Environ(dict(variables), ["REDIS_URL"]).app_secrets({"REDIS_URL"})
+
+
+def teller(environ: Environ, said: list[str]) -> Teller:
+    notice = Notice(run="r1", environment="prod", commit="c" * 40, source="", services=["api"])
+    return teller_of(environ, config(), notice, report=said.append)
+
+
+def test_others_are_told_with_the_address_of_the_log_that_github_actions_knows() -> None:  # R28
+    actions = {
+        "GITHUB_SERVER_URL": "https://github.com",
+        "GITHUB_REPOSITORY": "acme/api",
+        "GITHUB_RUN_ID": "4711",
+    }
+    variables = {"NOTIFY_WEBHOOK": "https://hooks.invalid/canary", "GH_PAT": "pat-canary", **actions}
+    found = teller(Environ(variables), []).recipients
+    assert "NOTIFY_WEBHOOK" not in variables
+    assert (text(found.webhook), text(found.token)) == ("https://hooks.invalid/canary", "pat-canary")
+    assert found.run_url == "https://github.com/acme/api/actions/runs/4711"
+    own = teller(Environ({"GH_PAT": "pat-canary", "DEPLOYMENTS_TOKEN": "own-canary", **actions}), [])
+    assert text(own.recipients.token) == "own-canary"
+
+
+def test_what_is_wrong_with_notifications_is_one_warning(tmp_path: Path) -> None:
+    said: list[str] = []
+    absent = {"NOTIFY_WEBHOOK_FILE": str(tmp_path / "absent")}
+    assert teller(Environ(absent), said).recipients.webhook is None
+    assert teller(Environ({"RUN_URL": "javascript:x"}), said).recipients.run_url == ""
+    assert [line.partition(":")[0] for line in said] == ["WARNING", "WARNING"]
