@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING, Annotated
 
 from dagger import Doc
 
+from slipway.spans import Spans
 from slipway_host.record import Log
 
 if TYPE_CHECKING:
     import dagger
-
 
 ServiceNames = Annotated[list[str] | None, Doc("Services; without it, all of them")]
 ChangedSince = Annotated[str, Doc("Only services changed since this revision, and those that depend on them")]
@@ -50,5 +50,5 @@ def _print(line: str) -> None:
     sys.stderr.flush()
 
 
-say = Log(_print)
+say = Log(Spans(_print))
 """Tells people a line, and keeps it for the record: one call of a function is one process."""

@@ -23,7 +23,7 @@ environment:
   RUN_URL                                where this run's log is; known by itself in GitHub Actions
   KUBECONFIG                             files, as for kubectl; without it, ~/.kube/config
   GITHUB_STEP_SUMMARY                    file that a deploy adds its summary to
-  NO_COLOR                               no colours
+  NO_COLOR                               no colours; CI or TERM=dumb: progress as lines
 A secret may be in a file instead, which NAME_FILE names: GH_PAT_FILE=/run/secrets/gh-pat.
 
 exit codes:
@@ -94,6 +94,7 @@ def parser() -> argparse.ArgumentParser:
             one.add_argument(
                 "--receipt-only", action="store_true", help="print the JSON receipt and nothing else"
             )
+        _output(one)
     return whole
 
 
@@ -116,6 +117,14 @@ def _common(one: argparse.ArgumentParser) -> None:
         default=[],
         metavar="NAME",
         help="a service; may be repeated (default: all)",
+    )
+
+
+def _output(one: argparse.ArgumentParser) -> None:
+    one.add_argument(
+        "--plain",
+        action="store_true",
+        help="show progress as lines, as in a CI; the default wherever there is no terminal",
     )
 
 
