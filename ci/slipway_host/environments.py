@@ -160,7 +160,10 @@ def _layers(written: Mapping[str, Environment], name: str, below: tuple[str, ...
     known = known_environments(written)
     if name not in known:
         there = f"there are {', '.join(known)}{nearest(name, known)}"
-        raise SettingsError(f"unknown environment {quote(name, limit=80)!r}: {there}")
+        raise SettingsError(
+            f"unknown environment {quote(name, limit=80)!r}: {there}",
+            next_command="the same command with --environment=<one of them>",
+        )
     own = written.get(name)
     found: list[Layer] = []
     if own is not None and own.extends:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import anyio
@@ -17,7 +18,6 @@ from slipway_host.together import together
 
 if TYPE_CHECKING:
     import argparse
-    from pathlib import Path
 
     from slipway_host.config import Config
     from slipway_host.remote_image import RemoteImage
@@ -43,6 +43,12 @@ class Intake:
         """Return the configuration's text."""
         try:
             return (await anyio.Path(self._path).read_bytes()).decode()
+        except FileNotFoundError:
+            raise SettingsError(
+                f"there is no {self._path} in {Path.cwd()}",
+                next_command=f"cd <a clone of the services' repository>, or slipway-host "
+                f"{self._options.command} --config=<path>",
+            ) from None
         except (OSError, UnicodeDecodeError) as error:
             raise SettingsError(
                 f"{self._path} cannot be read: {type(error).__name__}",

@@ -64,7 +64,7 @@ def test_the_effective_configuration_needs_no_account(folder: Path) -> None:
         (("secrets", "--service=apu"), 1, "unknown service 'apu': there are api; did you mean \"api\"?"),
         (("deploy", "--environment=prud"), 1, "prud"),
         (("deploy", "--commit=--output=x"), 1, "has no commit '--output=x'"),
-        (("config", "--config=absent.yaml"), 1, "absent.yaml cannot be read"),
+        (("config", "--config=absent.yaml"), 1, "there is no absent.yaml in "),
         (("migrate",), 1, "Error: migrate: REGISTRY_PASSWORD is not given. Landed: nothing. Next: export"),
         (("status", "--app-secret=X"), 2, "unrecognized arguments: --app-secret=X"),
         (("gitops", "--receipt=absent"), 1, "absent cannot be read"),
@@ -80,6 +80,14 @@ def test_what_is_wrong_is_said_in_one_line(
     assert line in done.stderr.splitlines()[-1]
     assert done.stdout == ""
     assert code == 2 or len(done.stderr.splitlines()) == 1
+
+
+def test_outside_of_a_repository_that_is_what_is_said(tmp_path: Path) -> None:
+    (tmp_path / "slipway.yaml").write_text(json.dumps(CONFIG))
+    done = run(tmp_path, "deploy")
+    assert (
+        "is in no git repository, and what is deployed is a commit. Landed: nothing. Next: cd " in done.stderr
+    )
 
 
 def test_doctor_prints_every_check_and_then_one_line_that_names_the_failed(folder: Path) -> None:  # R22
