@@ -126,7 +126,7 @@ class Forge:
 
     def _explain(self, answer: httpx.Response, path: str, *, taken: bool) -> Exception:
         status = answer.status_code
-        said = quote(answer.text, limit=200)
+        said = _words(answer)
         limited = status == HTTPStatus.FORBIDDEN and answer.headers.get("x-ratelimit-remaining") == "0"
         error: Exception
         if limited or status == HTTPStatus.TOO_MANY_REQUESTS or answer.is_server_error:
@@ -144,3 +144,15 @@ class Forge:
         else:
             error = TerminalError(f"{self.host} answers {status} to {path}: {said}")
         return error
+
+
+def _words(answer: httpx.Response) -> str:
+    """Return what the server says in words: `message`, and those of `errors`, where it answers by JSON."""
+    try:
+        document = answer.json()
+        words = [document["message"]]
+        words += [one["message"] if isinstance(one, dict) else one for one in document.get("errors") or ()]
+        said = "; ".join(words)
+    except (ValueError, KeyError, TypeError, AttributeError):
+        said = answer.text
+    return quote(said, limit=200)

@@ -7,12 +7,17 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Event, Thread
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from trustme import LeafCert
+
+class Certificate(Protocol):
+    """What a server proves itself by: a `trustme.LeafCert`, or another one."""
+
+    def configure_cert(self, context: ssl.SSLContext) -> None:
+        """Load it."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +41,7 @@ class Answer:
 
 
 @contextmanager
-def serving(answer: Callable[[Request], Answer], certificate: LeafCert | None = None) -> Iterator[str]:
+def serving(answer: Callable[[Request], Answer], certificate: Certificate | None = None) -> Iterator[str]:
     """Serve, and give the server's address, `http://127.0.0.1:4711`."""
     ended = Event()
 
