@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from importlib.metadata import version
 
+from slipway_host.help import Parser, grouped
+
 DESCRIPTION = """\
 Run Slipway's host-side step on this machine, without Dagger: with its kubeconfig (exec plugins, contexts),
 its SSH agent and its network. The images have been pushed before, by `dagger call push` or by a deploy.
@@ -50,26 +52,37 @@ COMMANDS = {
     "doctor": ("check rights and reachability of all that a deploy needs", "slipway-host doctor"),
     "config": ("show the effective configuration, with the origin of each value", "slipway-host config"),
 }
+GROUPS = {
+    "deliver": ("deploy",),
+    "one step of it": ("secrets", "database", "migrate", "gitops", "sync"),
+    "look": ("status", "doctor", "config"),
+}
+"""Where each command stands in the help."""
 WITH_IMAGES = ("deploy", "migrate", "gitops")
 WITH_SECRETS = ("deploy", "secrets", "database")
 
 
 def parser() -> argparse.ArgumentParser:
     """Return the parser of the whole command line."""
-    form = argparse.RawDescriptionHelpFormatter
-    whole = argparse.ArgumentParser(
-        prog="slipway-host", description=DESCRIPTION, epilog=EPILOG, formatter_class=form, allow_abbrev=False
+    listed = grouped({name: what for name, (what, _) in COMMANDS.items()}, GROUPS)
+    whole = Parser(
+        "slipway-host",
+        usage="slipway-host <command> [options]",
+        description=f"{DESCRIPTION}\n{listed}",
+        epilog=EPILOG,
     )
     whole.add_argument("--version", action="version", version=f"slipway-host {version('slipway')}")
-    commands = whole.add_subparsers(dest="command", required=True, metavar="<command>", title="commands")
+    commands = whole.add_subparsers(
+        dest="command", required=True, metavar="<command>", help=argparse.SUPPRESS
+    )
     for name, (what, example) in COMMANDS.items():
+        prog = f"slipway-host {name}"
         one = commands.add_parser(
             name,
-            help=what,
+            prog=prog,
+            usage=f"{prog} [options]",
             description=f"{what[0].upper()}{what[1:]}.",
             epilog=f"example:\n  {example}",
-            formatter_class=form,
-            allow_abbrev=False,
         )
         _common(one)
         if name != "config":
@@ -95,6 +108,7 @@ def parser() -> argparse.ArgumentParser:
                 "--receipt-only", action="store_true", help="print the JSON receipt and nothing else"
             )
         _output(one)
+        whole.known |= {name, *one.known}
     return whole
 
 

@@ -146,7 +146,7 @@ LAYERS = {
         "recording",
         "remedies",
     },
-    "entry": {"accounts", "cli", "command", "environ", "intake", "job", "live", "tint"},
+    "entry": {"accounts", "cli", "command", "environ", "help", "intake", "job", "live", "tint"},
 }
 LAYER = {module: layer for layer, modules in LAYERS.items() for module in modules}
 HEIGHT = {layer: height for height, layer in enumerate(LAYERS)}
