@@ -13,9 +13,11 @@ if TYPE_CHECKING:
 
     from slipway_host.progress import Step
 
-REVEAL = "dagger.io/ui.reveal"
-"""The engine's attribute for a span that stands for what is below it: of what a function calls, it then
-shows the stages, and not each of the hundreds of calls that they make."""
+REVEAL, ENCAPSULATE = "dagger.io/ui.reveal", "dagger.io/ui.encapsulate"
+"""The engine's attributes: a function's row shows the spans that are revealed in place of the many calls
+that it makes; and what a span encapsulates is shown where the span has failed, or with -vv."""
+WATCHED = frozenset({"test", "build"})
+"""Stages whose own programs people watch: what those print is shown while they run."""
 
 
 class Spans(Plain):
@@ -32,21 +34,21 @@ class Spans(Plain):
     def began(self, step: "Step") -> None:
         """Open a stage's span."""
         super().began(step)
-        name = f"{step.service} › {step.stage}"
-        self._spans[step] = telemetry.get_tracer().start_span(name, attributes={REVEAL: True})
+        self._spans[step] = telemetry.get_tracer().start_span(
+            f"{step.service} › {step.stage}",
+            attributes={REVEAL: True, ENCAPSULATE: step.stage not in WATCHED},
+        )
 
     @contextmanager
     def inside(self, step: "Step") -> Iterator[None]:
         """Make the stage's calls to the engine children of its span."""
         from opentelemetry.trace import use_span
 
-        span = self._spans.get(step)
-        with super().inside(step):
-            if span is None:
-                yield
-                return
-            with use_span(span, record_exception=False, set_status_on_exception=False):
-                yield
+        with (
+            super().inside(step),
+            use_span(self._spans[step], record_exception=False, set_status_on_exception=False),
+        ):
+            yield
 
     def ended(self, step: "Step", status: str, summary: str, seconds: float) -> None:
         """Close a stage's span, a failed one with its cause."""
