@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TextIO
 
@@ -43,27 +42,25 @@ class Live:
             redirect_stderr=False,
             vertical_overflow="ellipsis",
         )
-        self._lock = threading.RLock()
-        self._open: list[Step] = []
+        # Written by the event loop alone. No lock: the display has one, and asks for the rows inside of it.
+        self._open: tuple[Step, ...] = ()
         self._width = 0
 
     def __call__(self, line: str) -> None:
         """Show one line: in its stage's row, and above where it is about none."""
         step, clean = current(), quote(line, limit=4000)
-        with self._lock:
-            if step is None:
-                self._print(clean)
-                return
-            step.line = clean.removeprefix(f"{step.stage}: ")
-            if step.stage in TALKATIVE:
-                self._print(f"  {step.service} › {step.stage}  {step.line}")
+        if step is None:
+            self._print(clean)
+            return
+        step.line = clean.removeprefix(f"{step.stage}: ")
+        if step.stage in TALKATIVE or step.line.startswith("WARNING"):
+            self._print(f"  {step.service} › {step.stage}  {step.line}")
 
     def began(self, step: Step) -> None:
         """Give a stage a row."""
-        with self._lock:
-            self._width = max(self._width, len(step.service))
-            self._open.append(step)
-            self._display.start()
+        self._width = max(self._width, len(step.service))
+        self._open = (*self._open, step)
+        self._display.start()
 
     @contextmanager
     def inside(self, step: Step) -> Iterator[None]:
@@ -75,30 +72,25 @@ class Live:
 
     def ended(self, step: Step, status: str, summary: str, seconds: float) -> None:
         """Move a stage's row up to those that have ended."""
-        with self._lock:
-            self._leave(step)
-            mark = MARKS.get(status, "·")
-            self._print(f"{self._head(step, seconds)}  {quote(summary, limit=4000)}", mark)
+        self._leave(step)
+        mark = MARKS.get(status, "·")
+        self._print(f"{self._head(step, seconds)}  {quote(summary, limit=4000)}", mark)
 
     def close(self) -> None:
         """Take the rows away, and show the cursor again."""
-        with self._lock:
-            self._open.clear()
-            self._display.stop()
+        self._open = ()
+        self._display.stop()
 
     def __rich_console__(self, _console: Console, options: ConsoleOptions) -> RenderResult:
         """Draw the rows, each on one line however narrow the terminal is."""
-        with self._lock:
-            for step in self._open:
-                words = "; ".join(filter(None, [step.line, step.at_most]))
-                row = self._marked("·", f"{self._head(step, step.seconds)}  {words}")
-                row.truncate(max(options.max_width, 1), overflow="ellipsis")
-                yield row
+        for step in self._open:
+            words = "; ".join(filter(None, [step.line, step.at_most]))
+            row = self._marked("·", f"{self._head(step, step.seconds)}  {words}")
+            row.truncate(max(options.max_width, 1), overflow="ellipsis")
+            yield row
 
     def _leave(self, step: Step) -> None:
-        with self._lock:
-            if step in self._open:
-                self._open.remove(step)
+        self._open = tuple(one for one in self._open if one is not step)
 
     def _head(self, step: Step, seconds: float) -> str:
         return f"{step.service:<{self._width}} › {step.stage:<{STAGE}} {seconds:6.1f} s"
