@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any, cast
 import anyio
 
 from slipway_host import announcement, targets, webhook
-from slipway_host.deployments import Deployment, DeploymentClient, DeploymentSettings, State
 from slipway_host.environments import PROD
 from slipway_host.errors import DeliveryError, SettingsError
+from slipway_host.github_deployments import Deployment, DeploymentClient, DeploymentSettings, State
 from slipway_host.run import instant
 from slipway_host.together import together
 

@@ -37,7 +37,6 @@ LAYERS = {
         "together",
     },
     "clients": {
-        "deployments",
         "forge",
         "git",
         "git_address",
@@ -45,6 +44,7 @@ LAYERS = {
         "git_files",
         "git_log",
         "git_program",
+        "github_deployments",
         "kube",
         "kube_config",
         "kube_exec",

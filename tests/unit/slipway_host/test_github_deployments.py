@@ -7,8 +7,8 @@ from pydantic import SecretStr
 from tenacity import wait_none
 
 from slipway_host import forge
-from slipway_host.deployments import DESCRIPTION, Deployment, DeploymentClient, DeploymentSettings
 from slipway_host.errors import AccessDeniedError, NotFoundError, TerminalError
+from slipway_host.github_deployments import DESCRIPTION, Deployment, DeploymentClient, DeploymentSettings
 from support.github_deployments import TOKEN, Deployments
 from support.https import serving
 
