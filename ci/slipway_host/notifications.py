@@ -195,8 +195,8 @@ class Teller:
 @asynccontextmanager
 async def told(teller: Teller) -> AsyncIterator[Teller]:
     """Tell others of the run that happens inside, whichever way it ends."""
-    await teller.begin()
     try:
+        await teller.begin()
         yield teller
     except BaseException as error:
         await teller.end(error)

@@ -94,7 +94,7 @@ class Plain:
     def row(self, mark: str, step: Step, seconds: float, text: str) -> str:
         """Return a line whose columns stand below those of the others."""
         head = f"{mark} {step.service:<{self._width}} › {step.stage:<{STAGE}} {seconds:6.1f} s"
-        # Pods and servers say things, too: no escape sequence or workflow command of theirs gets out (fault 99).
+        # What pods and servers say holds no escape sequence and no workflow command any more (fault 99).
         return f"{head}  {quote(text, limit=4000)}".rstrip()
 
     def _leave(self, step: Step) -> None:
