@@ -88,7 +88,8 @@ async def test_a_wait_says_what_for_how_long_and_until_when(monkeypatch: pytest.
         within(300)
         run.report("0 of 2 pods updated")
         run.report("1 of 2 pods updated")
-        await anyio.sleep(0.9)
+        while len(said) < 2:
+            await anyio.sleep(0.01)
         run.report("2 of 2 pods updated")
         return StageResult(stage="rollout", status=Status.SUCCEEDED, summary="all")
 
@@ -110,12 +111,18 @@ async def test_of_a_log_each_line_counts_and_a_warning_never_waits() -> None:
 
 async def test_nobody_is_left_talking_after_the_last_stage() -> None:
     said: list[str] = []
-    view = Plain(said.append, beat_s=0.05)
-    await stage(run_of(view), "build", seconds=0.12)
+    run = run_of(Plain(said.append, beat_s=0.05))
+
+    async def act() -> StageResult:
+        while len(said) < 2:
+            await anyio.sleep(0.01)
+        return StageResult(stage="build", status=Status.SUCCEEDED, summary="well")
+
+    await run.stage("build", act)
     with anyio.move_on_after(0.1):
-        await stage(run_of(view), "test", seconds=60)
+        await stage(run, "test", seconds=60)
     count = len(said)
-    await anyio.sleep(0.2)
+    await anyio.sleep(0.3)
     assert len(said) == count
     assert [line.split()[-2:] for line in said[:2]] == [["still", "running"]] * 2
 
