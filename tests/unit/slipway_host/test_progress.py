@@ -40,6 +40,12 @@ async def stage(
     await run.stage(name, act)
 
 
+async def lines(said: list[str], count: int) -> None:
+    """Wait until so many lines were said, which another thread does."""
+    while len(said) < count:  # noqa: ASYNC110 - no event reaches here from there
+        await anyio.sleep(0.01)
+
+
 def run_of(report: Callable[[str], None], service: str = "api") -> Run:
     return Run(service=service, report=report, next_command="again")
 
@@ -88,8 +94,7 @@ async def test_a_wait_says_what_for_how_long_and_until_when(monkeypatch: pytest.
         within(300)
         run.report("0 of 2 pods updated")
         run.report("1 of 2 pods updated")
-        while len(said) < 2:
-            await anyio.sleep(0.01)
+        await lines(said, 2)
         run.report("2 of 2 pods updated")
         return StageResult(stage="rollout", status=Status.SUCCEEDED, summary="all")
 
@@ -114,8 +119,7 @@ async def test_nobody_is_left_talking_after_the_last_stage() -> None:
     run = run_of(Plain(said.append, beat_s=0.05))
 
     async def act() -> StageResult:
-        while len(said) < 2:
-            await anyio.sleep(0.01)
+        await lines(said, 2)
         return StageResult(stage="build", status=Status.SUCCEEDED, summary="well")
 
     await run.stage("build", act)
