@@ -15,6 +15,8 @@ from slipway_host.errors import NotFoundError, SettingsError, quote
 
 if TYPE_CHECKING:
     from slipway.checkout import Checkout
+    from slipway.work import Work
+    from slipway_host.recording import Recording
 
 KEPT = 50
 """Runs that the engine keeps, whatever they were about."""
@@ -128,3 +130,9 @@ class Records:
         # One at a time: what is made room for is not what somebody else is about to read.
         volume = dag.cache_volume("slipway-records")
         return container.with_mounted_cache(ROOT, volume, sharing=dagger.CacheSharingMode.LOCKED)
+
+
+async def keep_files(checkout: "Checkout", works: "Sequence[Work]", kept: "Recording") -> None:
+    """Keep the files of a run about services of a checkout; as `Records.keep`."""
+    records = Records(checkout=checkout, environment=kept.document["environment"])
+    await records.keep(kept.document["run"], [work.name for work in works], kept.files)

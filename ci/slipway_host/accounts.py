@@ -6,16 +6,13 @@ from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 from slipway_host import targets
 from slipway_host.errors import SettingsError
-from slipway_host.notifications import Recipients, Teller
-from slipway_host.passage import Accounts
+from slipway_host.recipients import Recipients
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from slipway_host.config import Config
     from slipway_host.environ import Environ
-    from slipway_host.notifications import Notice
-    from slipway_host.progress import Report
     from slipway_host.settings import GitSettings, PostgresSettings, RegistrySettings
 
 P = ParamSpec("P")
@@ -71,32 +68,12 @@ def postgres_account(environ: Environ, config: Config) -> PostgresSettings:
     return targets.postgres_settings(config, admin_password=password, dsn=dsn)
 
 
-def all_accounts(environ: Environ, config: Config, environment: str) -> Accounts:
-    """Return every account that a deploy needs.
+def recipients_account(environ: Environ) -> Recipients:
+    """Return who is told of a run; in GitHub Actions, the log's address is known by its own variables.
 
     Raises:
-        SettingsError: one that is needed is not given, or cannot be used.
+        SettingsError: one of them cannot be used.
     """
-    return Accounts(
-        registry=registry_account(environ, config, environment),
-        git=git_account(environ, config, environment),
-        postgres=postgres_account(environ, config),
-    )
-
-
-def teller_of(environ: Environ, config: Config, notice: Notice, *, report: Report) -> Teller:
-    """Return what tells others of a run; what is wrong with that is told itself, and stops nothing."""
-    recipients = Recipients()
-    try:
-        recipients = _recipients(environ)
-    except SettingsError as error:
-        report(f"WARNING: nobody is told of this run: {error.cause}")
-    wanted = config.environment(notice.environment).notifications
-    return Teller(notice=notice, wanted=wanted, recipients=recipients, report=report)
-
-
-def _recipients(environ: Environ) -> Recipients:
-    """Return who is told of a run; in GitHub Actions, the log's address is known by its own variables."""
     names = ("GITHUB_SERVER_URL", "GITHUB_REPOSITORY", "GITHUB_RUN_ID")
     server, repository, run = (environ.text(name) for name in names)
     actions = f"{server}/{repository}/actions/runs/{run}" if server and repository and run else ""

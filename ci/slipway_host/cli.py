@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NoReturn, TextIO
 
 import anyio
 
+from slipway_host import caller
 from slipway_host.errors import DeliveryError, quote
 from slipway_host.plain import BEAT_S, Plain
 from slipway_host.tint import PLAIN, RED, tinted
@@ -40,9 +41,9 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     # Libraries log what they catch; what is said of it here is one line.
     logging.getLogger().addHandler(logging.NullHandler())
     try:
-        from slipway_host.job import Job
+        from slipway_host.job import Job, caller_of
 
-        with closing(_view(plain=options.plain)) as view:
+        with closing(_view(plain=options.plain)) as view, caller.asking(caller_of(options)):
             job = Job(options, environ, view)
             code = anyio.run(_supervised, job, options.command, view.close)
     except Exception as error:  # noqa: BLE001 - the last line of defence
@@ -104,7 +105,7 @@ async def _outcome(job: Job, command: str, close: Callable[[], None]) -> int:
         sys.stdout.write(f"{tinted(said) if _coloured(sys.stdout) else said}\n")
         sys.stdout.flush()
     if job.error:
-        _fail(str(job.error.at(command, next_command=f"slipway-host {command}")))
+        _fail(str(job.error.at(command, next_command=caller.command(command))))
         return FAILED
     return 0
 
@@ -121,7 +122,7 @@ def _interrupted(job: Job, command: str, number: signal.Signals) -> str:
             f"ended by {signal.Signals(number).name}{doubt}",
             stage=command,
             landed=landed,
-            next_command=f"slipway-host {command}: what has landed is recognised",
+            next_command=f"{caller.command(command)}: what has landed is recognised",
         )
     )
 

@@ -20,6 +20,7 @@ from slipway_host import (
 )
 from slipway_host.application import Application, read_application, watched_application
 from slipway_host.branch_checks import BranchChecks
+from slipway_host.caller import command
 from slipway_host.checks import Check, CheckStatus, Finding, skipped
 from slipway_host.delivery import connect_sql
 from slipway_host.errors import AccessDeniedError, quote
@@ -40,8 +41,10 @@ if TYPE_CHECKING:
         Target,
     )
 
-OLDEST_KUBERNETES = (1, 28)
-OLDEST_POSTGRESQL = 13
+OLDEST_KUBERNETES, TESTED_KUBERNETES = (1, 28), (1, 34)
+"""The oldest that is expected to work, and the one that every test runs on."""
+OLDEST_POSTGRESQL = 15
+"""The oldest that is tested; older ones have no reason to fail, and nobody has seen them work."""
 CLUSTER = "kubernetes"
 REPOSITORY = "git"
 SERVER = "postgresql"
@@ -135,8 +138,11 @@ class World:
         version = str(said.get("gitVersion", "of no version"))
         number = re.match(r"v?(\d+)\.(\d+)", version)
         if number and (int(number[1]), int(number[2])) < OLDEST_KUBERNETES:
-            oldest = ".".join(map(str, OLDEST_KUBERNETES))
-            return Finding(status=CheckStatus.WARNING, found=f"Kubernetes {version}; tested from {oldest} on")
+            oldest, tested = (".".join(map(str, one)) for one in (OLDEST_KUBERNETES, TESTED_KUBERNETES))
+            return Finding(
+                status=CheckStatus.WARNING,
+                found=f"Kubernetes {version}: older than {oldest}; Slipway is tested with {tested}",
+            )
         return Finding(found=f"Kubernetes {version}")
 
     async def _rights(self, target: Target) -> Finding:
@@ -151,7 +157,7 @@ class World:
         return Finding(
             status=CheckStatus.FAILED,
             found=f"{len(missing)} of {len(asked)} rights are missing: {quote(named)}",
-            fix="dagger call rbac | kubectl apply -f -, and use the account that it makes",
+            fix=f"{command('rbac')} | kubectl apply -f -, and use the account that it makes",
         )
 
     async def _absent(self, target: Target) -> bool:
@@ -191,7 +197,8 @@ class World:
             body = await kube.find(path)
         except AccessDeniedError:
             # No stage reads it: nobody has to be granted that.
-            return skipped(f"this account may not read project {project}")
+            grant = f"{command('rbac', '--sync-windows')} | kubectl apply -f -"
+            return skipped(f"optional: this account may not read project {project}; {grant} grants that")
         return argocd_checks.windows(body) if body else skipped(f"there is no project {project}")
 
     async def _controller(self) -> Finding:

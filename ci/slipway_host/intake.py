@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import anyio
 
 from slipway_host import selection
+from slipway_host.caller import command
 from slipway_host.errors import ConflictError, NotFoundError, SettingsError
 from slipway_host.handover import Handover, images_of, read_handover
 from slipway_host.recipe import find_pushed, recipe
@@ -18,6 +19,7 @@ from slipway_host.together import together
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Sequence
 
     from slipway_host.config import Config
     from slipway_host.remote_image import RemoteImage
@@ -46,13 +48,13 @@ class Intake:
         except FileNotFoundError:
             raise SettingsError(
                 f"there is no {self._path} in {Path.cwd()}",
-                next_command=f"cd <a clone of the services' repository>, or slipway-host "
-                f"{self._options.command} --config=<path>",
+                next_command="cd <a clone of the services' repository>, or "
+                f"slipway-host {self._options.command} --config=<path>",
             ) from None
         except (OSError, UnicodeDecodeError) as error:
             raise SettingsError(
                 f"{self._path} cannot be read: {type(error).__name__}",
-                next_command=f"slipway-host {self._options.command} --config <path>, in a clone of the "
+                next_command=f"{command(self._options.command, '--config=<path>')}, in a clone of the "
                 "services' repository",
             ) from None
 
@@ -94,7 +96,7 @@ class Intake:
 
 
 async def images_for(
-    config: Config, found: list[Target], registry: RegistrySettings, handover: Handover
+    config: Config, found: Sequence[Target], registry: RegistrySettings, handover: Handover
 ) -> dict[str, RemoteImage]:
     """Return what the registry has for the commit, by service; which is what was asked for."""
     from slipway_host.registry import RegistryClient
@@ -107,7 +109,7 @@ async def images_for(
         address = f"{target.repository}:{target.tag}"
         if image is None:
             raise NotFoundError(
-                f"{address} is not in the registry", stage=PREFLIGHT, next_command="dagger call push"
+                f"{address} is not in the registry", stage=PREFLIGHT, next_command=command("push")
             )
         asked = handover.digests.get(target.service, image.digest)
         if asked != image.digest:

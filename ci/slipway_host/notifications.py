@@ -14,6 +14,7 @@ from slipway_host import announcement, targets, webhook
 from slipway_host.environments import PROD
 from slipway_host.errors import DeliveryError, SettingsError
 from slipway_host.github_deployments import Deployment, DeploymentClient, DeploymentSettings, State
+from slipway_host.recipients import Recipients
 from slipway_host.run import instant
 from slipway_host.together import together
 
@@ -22,35 +23,14 @@ if TYPE_CHECKING:
 
     from pydantic import SecretStr
 
+    from slipway_host.call import Call
     from slipway_host.notices import Notifications
     from slipway_host.progress import Report
 
 DEADLINE_S = 5.0
 """For everything that is told at one moment: a run is never delayed for longer."""
-RUN_URL = re.compile(r"https?://[A-Za-z0-9][A-Za-z0-9.:-]*(/[A-Za-z0-9._~/?=&%#:-]*)?")
 # A receipt knows short revisions, too; GitHub's deployments are of a whole one.
 COMMIT = re.compile(r"[0-9a-f]{40}")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Recipients:
-    """What only the caller knows of who is told.
-
-    Args:
-        webhook: its address.
-        key: signs what the webhook gets.
-        token: GitHub account that may write deployments.
-        run_url: where the run's log is, or "".
-    """
-
-    webhook: SecretStr | None = None
-    key: SecretStr | None = None
-    token: SecretStr | None = None
-    run_url: str = ""
-
-    def __post_init__(self) -> None:
-        if self.run_url and not RUN_URL.fullmatch(self.run_url):
-            raise SettingsError("the address of the run's log is no http or https address")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -190,6 +170,36 @@ class Teller:
             return True
         self.report(f"WARNING: {what}: {cause}")
         return False
+
+
+@asynccontextmanager
+async def telling(call: Call, *, commit: str, task: str = "deploy") -> AsyncIterator[Teller]:
+    """Tell those whom a call names of the run that happens inside; the receipt belongs in `document`.
+
+    What is wrong with them is told itself, and stops nothing.
+
+    Args:
+        call: the services.
+        commit: full hash of what is deployed, or "" while that is not known.
+        task: `deploy` or `rollback`.
+    """
+    recipients = Recipients()
+    try:
+        recipients = await call.recipients()
+    except DeliveryError as error:
+        call.report(f"WARNING: nobody is told of this run: {error.cause}")
+    notice = Notice(
+        run=call.run_id,
+        environment=call.environment,
+        commit=commit,
+        source=call.source_url,
+        services=[target.service for target in call.targets],
+        task=task,
+    )
+    wanted = call.config.environment(call.environment).notifications
+    teller = Teller(notice=notice, wanted=wanted, recipients=recipients, report=call.report)
+    async with told(teller):
+        yield teller
 
 
 @asynccontextmanager

@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from support.worlds import PORT, World, Worlds, deployment
+from support.worlds import PORT, World, Worlds, deployment, of_kind
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable
 
     from slipway_host.kube import KubeClient
     from slipway_host.settings import Target
-    from slipway_lab.layout import Layout
 
 CRASH = "import sys; print('connecting to postgres://api:canary-4711@db/api'); sys.exit('no database')"
 HUNGRY = "import time; time.sleep(1); x = bytearray(10**9); time.sleep(60)"
@@ -41,8 +40,40 @@ def elsewhere(target: Target) -> Target:
     return replace(target, health_port=4001)
 
 
+def kind(name: str) -> Callable[[Target], Target]:
+    return lambda target: replace(target, workload_kind=name)
+
+
 WORLDS = {
     "well": World(link="", says="", fix=""),
+    "set": World(
+        link="",
+        says="",
+        fix="",
+        objects=(of_kind("StatefulSet", deployment()),),
+        settings=kind("StatefulSet"),
+    ),
+    "set-crash": World(
+        link="pods",
+        says=r"exit code 1; its last words: .*no database",
+        fix="dagger call logs --service={app} --previous",
+        objects=(of_kind("StatefulSet", deployment(CRASH)),),
+        settings=kind("StatefulSet"),
+    ),
+    "daemon": World(
+        link="",
+        says="",
+        fix="",
+        objects=(of_kind("DaemonSet", deployment()),),
+        settings=kind("DaemonSet"),
+    ),
+    "daemon-waits": World(
+        link="pods",
+        says=r'secret "keys" not found',
+        fix="kubectl -n {app} create secret generic keys --from-literal=KEY=VALUE",
+        objects=(of_kind("DaemonSet", deployment(envFrom=[{"secretRef": {"name": "keys"}}])),),
+        settings=kind("DaemonSet"),
+    ),
     "wrong-secret": World(
         link="pods",
         says=r"refuses the node's credentials.*does not have the account that Slipway has for",
@@ -127,7 +158,7 @@ WORLDS = {
     "own-key": World(
         link="pods",
         says=r"asks for configuration that is not there .*couldn't find key REDIS_URL in Secret",
-        fix="dagger call secrets --service={app} --app-secrets=env://REDIS_URL",
+        fix="dagger call --app-secrets=env://REDIS_URL secrets --service={app}",
         settings=own_secret,
         before=({**SECRET, "metadata": {"name": "own"}},),
         objects=(deployment(env=key_of("secret", "own", "REDIS_URL")),),
@@ -208,16 +239,6 @@ WORLDS = {
         objects=({**deployment(), "spec": {**deployment()["spec"], "replicas": 0}},),
     ),
 }
-
-
-@pytest.fixture(scope="module")
-def worlds(layout: Layout) -> Iterator[Worlds]:
-    made = Worlds(layout, WORLDS)
-    try:
-        made.up()
-        yield made
-    finally:
-        made.down()
 
 
 @pytest.mark.parametrize("name", WORLDS)

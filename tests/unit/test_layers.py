@@ -18,6 +18,7 @@ PACKAGES = {"slipway", "slipway_host", "slipway_lab"}
 # From the bottom. A module imports from its own layer and from those below it.
 LAYERS = {
     "basics": {
+        "caller",
         "commit_message",
         "config",
         "document",
@@ -27,6 +28,7 @@ LAYERS = {
         "names",
         "notices",
         "progress",
+        "recipients",
         "receipt_model",
         "remote_image",
         "results",
@@ -77,6 +79,7 @@ LAYERS = {
         "database",
         "database_state",
         "database_steps",
+        "each",
         "effective",
         "findings",
         "generated",
@@ -133,6 +136,7 @@ LAYERS = {
         "workload",
     },
     "pipeline": {
+        "call",
         "delivery",
         "diagnosis",
         "diagnosis_argocd",
@@ -141,12 +145,29 @@ LAYERS = {
         "diagnosis_release",
         "doctor",
         "notifications",
+        "inspection",
+        "intervention",
         "overview",
         "passage",
         "recording",
         "remedies",
+        "retreat",
+        "way_back",
     },
-    "entry": {"accounts", "cli", "command", "environ", "help", "intake", "job", "live", "tint"},
+    "entry": {
+        "accounts",
+        "cli",
+        "command",
+        "command_options",
+        "environ",
+        "help",
+        "intake",
+        "job",
+        "job_delivery",
+        "job_functions",
+        "live",
+        "tint",
+    },
 }
 LAYER = {module: layer for layer, modules in LAYERS.items() for module in modules}
 HEIGHT = {layer: height for height, layer in enumerate(LAYERS)}

@@ -4,11 +4,10 @@ from typing import Annotated
 
 from dagger import Doc
 
+from slipway.calls import open_call
+from slipway.each import told
 from slipway.errors import stage_function
 from slipway.inputs import ServiceNames, Stage
-from slipway.work import open_works
-from slipway_host.errors import SettingsError
-from slipway_host.names import DNS_LABEL
 
 
 class RbacStage(Stage):
@@ -20,26 +19,28 @@ class RbacStage(Stage):
         service: ServiceNames = None,
         account: Annotated[str, Doc("Name of the ServiceAccount, its roles and their bindings")] = "slipway",
         account_namespace: Annotated[str, Doc("Namespace of the ServiceAccount")] = "slipway",
+        *,
+        sync_windows: Annotated[
+            bool,
+            Doc(
+                "Also the right to read Argo CD's projects: no stage needs it; with it, diagnose and doctor "
+                "name the sync windows"
+            ),
+        ] = False,
     ) -> str:
         """Print a ServiceAccount with the least rights that the services need, for `kubectl apply -f -`.
 
         Namespaces, one Role and RoleBinding for each namespace, and no wildcard; nothing is applied.
         """
-        from slipway_host import rights
+        from slipway_host import inspection
 
-        for name in (account, account_namespace):
-            if not DNS_LABEL.fullmatch(name):
-                raise SettingsError(
-                    f"{name[:80]!r} is not a Kubernetes name: lower-case letters, digits and hyphens"
-                )
-        _, works = await open_works(self, service, "", clean=False, command="dagger call rbac")
-        asked = [right for work in works for right in rights.rights(work.target, await work.postgres())]
-        return rights.as_yaml(
-            rights.manifests(
-                asked,
+        call = await open_call(self, "rbac", service)
+        return told(
+            await inspection.rbac(
+                call,
                 account=account,
-                namespace=account_namespace,
-                namespaces=[work.target.namespace for work in works],
+                account_namespace=account_namespace,
+                sync_windows=sync_windows,
             )
         )
 

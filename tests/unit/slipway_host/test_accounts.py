@@ -7,16 +7,14 @@ import pytest
 from pydantic import SecretStr
 
 from slipway_host.accounts import (
-    all_accounts,
     git_account,
     postgres_account,
+    recipients_account,
     registry_account,
-    teller_of,
 )
 from slipway_host.config import Config
 from slipway_host.environ import Environ
 from slipway_host.errors import SettingsError
-from slipway_host.notifications import Notice, Teller
 
 HTTPS, SSH = "https://git.invalid/acme/gitops.git", "ssh://git@git.invalid/acme/gitops.git"
 KEY = "-----BEGIN KEY-----\ncanary\n-----END KEY-----"
@@ -74,7 +72,7 @@ def test_a_registry_account_has_a_name_and_a_password() -> None:
         with pytest.raises(SettingsError, match=f"{missing} is not given"):
             registry_account(Environ(dict(variables)), config(), "dev")
     both = {"REGISTRY_PASSWORD": "canary", "REGISTRY_USERNAME": "ci"}
-    found = all_accounts(Environ(both), config(), "dev").registry
+    found = registry_account(Environ(both), config(), "dev")
     assert (found.host, found.username, text(found.password)) == ("registry.invalid", "ci", "canary")
 
 
@@ -100,11 +98,6 @@ def test_an_empty_app_secret_is_refused(tmp_path: Path) -> None:
             Environ(dict(variables), ["REDIS_URL"]).app_secrets({"REDIS_URL"})
 
 
-def teller(environ: Environ, said: list[str]) -> Teller:
-    notice = Notice(run="r1", environment="prod", commit="c" * 40, source="", services=["api"])
-    return teller_of(environ, config(), notice, report=said.append)
-
-
 def test_others_are_told_with_the_address_of_the_log_that_github_actions_knows() -> None:  # R28
     actions = {
         "GITHUB_SERVER_URL": "https://github.com",
@@ -112,17 +105,9 @@ def test_others_are_told_with_the_address_of_the_log_that_github_actions_knows()
         "GITHUB_RUN_ID": "4711",
     }
     variables = {"NOTIFY_WEBHOOK": "https://hooks.invalid/canary", "GH_PAT": "pat-canary", **actions}
-    found = teller(Environ(variables), []).recipients
+    found = recipients_account(Environ(variables))
     assert "NOTIFY_WEBHOOK" not in variables
     assert (text(found.webhook), text(found.token)) == ("https://hooks.invalid/canary", "pat-canary")
     assert found.run_url == "https://github.com/acme/api/actions/runs/4711"
-    own = teller(Environ({"GH_PAT": "pat-canary", "DEPLOYMENTS_TOKEN": "own-canary", **actions}), [])
-    assert text(own.recipients.token) == "own-canary"
-
-
-def test_what_is_wrong_with_notifications_is_one_warning(tmp_path: Path) -> None:
-    said: list[str] = []
-    absent = {"NOTIFY_WEBHOOK_FILE": str(tmp_path / "absent")}
-    assert teller(Environ(absent), said).recipients.webhook is None
-    assert teller(Environ({"RUN_URL": "javascript:x"}), said).recipients.run_url == ""
-    assert [line.partition(":")[0] for line in said] == ["WARNING", "WARNING"]
+    own = recipients_account(Environ({"GH_PAT": "pat-canary", "DEPLOYMENTS_TOKEN": "own-canary", **actions}))
+    assert text(own.token) == "own-canary"

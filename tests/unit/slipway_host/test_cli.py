@@ -2,17 +2,23 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
 import anyio
 import pytest
 
 from slipway_host import cli
+from slipway_host.call import Record
 from slipway_host.command import COMMANDS, GROUPS, parser
 from slipway_host.environ import SECRETS, Environ
 from slipway_host.errors import SettingsError
+from slipway_host.progress import silent
+from slipway_host.run import Run
 from slipway_host.source import Source
 
 CI = Path(__file__).parents[3] / "ci"
@@ -86,6 +92,17 @@ def test_the_effective_configuration_needs_no_account(folder: Path) -> None:
         (("deploy", "--servce=api"), 2, '--servce=api, did you mean "--service"? Next: slipway-host --help'),
         (("deploy", "--service"), 2, "--service: expected one argument. Next: slipway-host deploy --help"),
         ((), 2, "Error: no command is given. Next: slipway-host --help"),
+        (("history", "--limit=0"), 1, "--limit is 1 to 10000. Landed: nothing. Next: slipway-host history"),
+        (("history",), 1, "Error: history: GH_PAT is not given. Landed: nothing. Next: export GH_PAT"),
+        (("hold", "--lift", "--reason=x"), 1, "GH_PAT is not given"),
+        (("logs", "--follow=9999"), 1, "--follow 0 to 3600 seconds"),
+        (("logs", "--tail=many"), 2, "invalid int value"),
+        (("undo", "--to-revision=-1"), 1, "--to-revision is a number"),
+        (("rollback", "--to=a", "--revert=b"), 1, "--to and --revert name two ways back"),
+        (("rotate", "--key=JWT_SECRET"), 2, "the following arguments are required: --confirm"),
+        (("rotate", "--key=JWT_SECRET", "--confirm=api"), 1, "Next: add --confirm=api-secrets"),
+        (("rbac", "--account=X"), 1, "'X' is not a Kubernetes name"),
+        (("database", "--reset-password=root"), 1, "no chosen service's database belongs to role 'root'"),
     ],
 )
 def test_what_is_wrong_is_said_in_one_line(
@@ -135,7 +152,7 @@ def test_a_receipt_of_another_environment_is_refused(folder: Path) -> None:
     assert "is a receipt of environment prod, and dev was asked for" in done.stderr
 
 
-@pytest.mark.parametrize("command", ["deploy", "migrate", "gitops"])
+@pytest.mark.parametrize("command", ["deploy", "migrate", "gitops", "rollback"])
 def test_where_a_signature_is_required_no_image_passes_that_nothing_verifies(
     folder: Path, command: str
 ) -> None:
@@ -147,7 +164,8 @@ def test_where_a_signature_is_required_no_image_passes_that_nothing_verifies(
     assert done.stdout == ""
     assert done.stderr == (
         f"Error: {command}: prod requires a verified signature of each image, and nothing here verifies one: "
-        "only `dagger call deploy` has cosign. Landed: nothing. Next: dagger call --environment=prod deploy\n"
+        f"only `dagger call {command}` has cosign. Landed: nothing. "
+        f"Next: dagger call --environment=prod {command}\n"
     )
     # What runs no image goes on, here to the next thing that is missing.
     assert "no kubeconfig" in run(folder, "status", "--environment=prod").stderr
@@ -191,6 +209,13 @@ def test_progress_holds_no_escape_sequence_and_no_workflow_command(
     assert said.count("\n") == 1
     assert "\x1b" not in said
     assert "::" not in said
+
+
+def test_an_interrupted_emergency_says_what_may_have_landed() -> None:
+    run = Run(service="api", report=silent, next_command="")
+    run.begin("undo")
+    said = cli._interrupted(cast("Any", SimpleNamespace(ways=[Record("api", run)])), "undo", signal.SIGINT)
+    assert said.startswith("undo: ended by SIGINT; under way, and may have landed: undo. Landed: nothing.")
 
 
 async def test_a_repository_s_address_is_shown_without_credentials(folder: Path) -> None:

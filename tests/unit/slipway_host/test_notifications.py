@@ -3,7 +3,8 @@
 import json
 import time
 from collections.abc import Iterator
-from typing import Any
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, cast
 
 import anyio
 import pytest
@@ -11,11 +12,17 @@ from pydantic import SecretStr
 from tenacity import wait_none
 
 from slipway_host import announcement, forge, notifications, targets, webhook
+from slipway_host.config import Config
 from slipway_host.errors import RolloutFailedError, SettingsError
 from slipway_host.notices import EVENTS, Notifications
-from slipway_host.notifications import Notice, Recipients, Teller, told
+from slipway_host.notifications import Notice, Teller, telling, told
+from slipway_host.recipients import Recipients
 from support.github_deployments import TOKEN, Deployments
 from support.https import Answer, Request, serving
+from support.target import api_target
+
+if TYPE_CHECKING:
+    from slipway_host.call import Call
 
 COMMIT = "8f3a12bc" + "0" * 32
 DEPLOYED = {
@@ -270,6 +277,34 @@ async def test_a_token_that_may_not_costs_one_line(github: Deployments) -> None:
     assert line.startswith("WARNING: GitHub was not told of this run: the token may not use /repos/acme/api/")
     (line,) = await Run(github=True).ends(DEPLOYED)
     assert line.endswith("neither DEPLOYMENTS_TOKEN nor GH_PAT is given")
+
+
+async def test_what_is_wrong_with_the_recipients_is_one_line(receiver: Receiver) -> None:
+    said: list[str] = []
+
+    async def refuse() -> Recipients:
+        raise SettingsError("NOTIFY_WEBHOOK: its source cannot be read")
+
+    config = Config.model_validate(
+        {
+            "registry": "r.invalid/a",
+            "gitops": {"repository": "https://g.invalid/x.git"},
+            "services": {"api": {}},
+        }
+    )
+    call = SimpleNamespace(
+        recipients=refuse,
+        report=said.append,
+        run_id="r1",
+        environment="dev",
+        source_url="",
+        targets=[api_target()],
+        config=config,
+    )
+    async with telling(cast("Call", call), commit=COMMIT) as teller:
+        teller.document = document(DEPLOYED)
+    assert said == ["WARNING: nobody is told of this run: NOTIFY_WEBHOOK: its source cannot be read"]
+    assert receiver.got == []
 
 
 @pytest.mark.parametrize("url", ["ftp://x", "https://a b", "javascript:x", "https://ci|x>"])
