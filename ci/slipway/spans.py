@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
 from dagger import telemetry
@@ -9,15 +10,42 @@ from dagger import telemetry
 from slipway_host.plain import BEAT_S, Plain
 
 if TYPE_CHECKING:
+    from opentelemetry.context import Context
     from opentelemetry.trace import Span
 
     from slipway_host.progress import Step
 
-REVEAL, ENCAPSULATE = "dagger.io/ui.reveal", "dagger.io/ui.encapsulate"
-"""The engine's attributes: a function's row shows the spans that are revealed in place of the many calls
-that it makes; and what a span encapsulates is shown where the span has failed, or with -vv."""
-WATCHED = frozenset({"test", "build"})
-"""Stages whose own programs people watch: what those print is shown while they run."""
+UI = "dagger.io/ui"
+"""Attributes by which the engine's view knows what to show: https://github.com/dagger/otel-go."""
+STAGE = {
+    # A function's row shows the spans that are revealed in place of the many calls that it makes.
+    f"{UI}.reveal": True,
+    # Those calls are shown where the stage has failed, or with -vv.
+    f"{UI}.encapsulate": True,
+    f"{UI}.rollup.logs": True,
+}
+ASIDE = {f"{UI}.internal": True, f"{UI}.encapsulate": True}
+_FUNCTION: ContextVar["Context | None"] = ContextVar("function", default=None)
+
+
+WATCHED = frozenset({"test", "test-reports", "scan", "scan-reports", "build", "image", "push", "sbom"})
+"""Functions whose programs people want to see at work."""
+
+
+@contextmanager
+def shown(function: str) -> Iterator[None]:
+    """Show of a function its stages, and nothing of what it asks the engine besides, unless it is watched."""
+    from opentelemetry import context
+
+    if function in WATCHED:
+        yield
+        return
+    token = _FUNCTION.set(context.get_current())
+    try:
+        with telemetry.get_tracer().start_as_current_span("besides the stages", attributes=ASIDE):
+            yield
+    finally:
+        _FUNCTION.reset(token)
 
 
 class Spans(Plain):
@@ -35,8 +63,7 @@ class Spans(Plain):
         """Open a stage's span."""
         super().began(step)
         self._spans[step] = telemetry.get_tracer().start_span(
-            f"{step.service} › {step.stage}",
-            attributes={REVEAL: True, ENCAPSULATE: step.stage not in WATCHED},
+            step.name, context=_FUNCTION.get(), attributes=STAGE
         )
 
     @contextmanager
@@ -44,10 +71,8 @@ class Spans(Plain):
         """Make the stage's calls to the engine children of its span."""
         from opentelemetry.trace import use_span
 
-        with (
-            super().inside(step),
-            use_span(self._spans[step], record_exception=False, set_status_on_exception=False),
-        ):
+        span = self._spans[step]
+        with super().inside(step), use_span(span, record_exception=False, set_status_on_exception=False):
             yield
 
     def ended(self, step: "Step", status: str, summary: str, seconds: float) -> None:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from slipway_host.progress import Step
 
-BEAT_S = 20.0
+BEAT_S = 30.0
 """A stage that has said nothing for so long says that it is still there."""
 HOLD_S = 1.0
 """What a stage waits for is told once it has waited for so long: most of it is over before."""

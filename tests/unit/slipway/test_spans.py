@@ -8,7 +8,7 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import StatusCode
 
-from slipway.spans import ENCAPSULATE, REVEAL, Spans
+from slipway.spans import ASIDE, STAGE, Spans, shown
 from slipway_host.errors import RolloutFailedError
 from slipway_host.results import StageResult, Status
 from slipway_host.run import Run
@@ -47,10 +47,36 @@ async def test_each_stage_is_a_span_with_the_calls_that_it_makes_inside(
     assert inner.parent is not None
     assert first.context is not None
     assert inner.parent.span_id == first.context.span_id
-    assert first.attributes == {REVEAL: True, ENCAPSULATE: False}
-    assert second.attributes == {REVEAL: True, ENCAPSULATE: True}
+    assert first.attributes == second.attributes == STAGE
     assert (second.status.status_code, second.status.description) == (StatusCode.ERROR, "no such image")
     assert first.status.status_code is StatusCode.UNSET
     # What an exception holds may be more than its message.
     assert second.events == ()
     assert [line[0] for line in said] == ["✓", "✗"]
+
+
+async def test_what_is_asked_besides_the_stages_is_internal_and_no_stage_is_below_it(
+    exported: InMemorySpanExporter,
+) -> None:
+    run = Run(service="api", report=Spans(list[str]().append), next_command="again")
+
+    async def proof() -> StageResult:
+        return StageResult(stage="proof", status=Status.SUCCEEDED, summary="proven")
+
+    with telemetry.get_tracer().start_as_current_span("deploy"):
+        with shown("deploy"):
+            with telemetry.get_tracer().start_as_current_span("plaintext"):
+                pass
+            await run.stage("proof", proof)
+        with shown("test"), telemetry.get_tracer().start_as_current_span("withExec"):
+            pass
+    by_name = {span.name: span for span in exported.get_finished_spans()}
+
+    def parent(name: str) -> str:
+        above = by_name[name].parent
+        ids = {span.context.span_id: n for n, span in by_name.items() if span.context}
+        return ids[above.span_id] if above else ""
+
+    assert (parent("plaintext"), parent("besides the stages")) == ("besides the stages", "deploy")
+    assert (parent("api › proof"), parent("withExec")) == ("deploy", "deploy")
+    assert by_name["besides the stages"].attributes == ASIDE
