@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NoReturn, TextIO
 import anyio
 
 from slipway_host import caller
-from slipway_host.errors import DeliveryError, quote
+from slipway_host.errors import DeliveryError
 from slipway_host.plain import BEAT_S, Plain
 from slipway_host.tint import PLAIN, RED, tinted
 
@@ -139,8 +139,7 @@ def _end_for_certain(job: Job, command: str, number: signal.Signals, close: Call
 
 
 def _say(line: str) -> None:
-    # Pods and servers say things, too: no escape sequence or workflow command of theirs gets out (fault 99).
-    sys.stderr.write(f"{quote(line, limit=4000)}\n")
+    sys.stderr.write(f"{line}\n")
     sys.stderr.flush()
 
 

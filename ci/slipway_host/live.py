@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, TextIO
 
 from slipway_host.errors import quote
-from slipway_host.plain import MARKS, STAGE, TALKATIVE
+from slipway_host.plain import LIMIT, MARKS, STAGE, TALKATIVE, clean
 from slipway_host.progress import current
 
 if TYPE_CHECKING:
@@ -48,11 +48,12 @@ class Live:
 
     def __call__(self, line: str) -> None:
         """Show one line: in its stage's row, and above where it is about none."""
-        step, clean = current(), quote(line, limit=4000)
+        step = current()
         if step is None:
-            self._print(clean)
+            for one in line.splitlines() or [""]:
+                self._print(clean(one))
             return
-        step.line = clean.removeprefix(f"{step.stage}: ")
+        step.line = clean(quote(line.removeprefix(f"{step.stage}: "), limit=LIMIT))
         if step.stage in TALKATIVE or step.line.startswith("WARNING"):
             self._print(f"  {step.service} › {step.stage}  {step.line}")
 
@@ -74,7 +75,7 @@ class Live:
         """Move a stage's row up to those that have ended."""
         self._leave(step)
         mark = MARKS.get(status, "·")
-        self._print(f"{self._head(step, seconds)}  {quote(summary, limit=4000)}", mark)
+        self._print(f"{self._head(step, seconds)}  {clean(quote(summary, limit=LIMIT))}", mark)
 
     def close(self) -> None:
         """Take the rows away, and show the cursor again."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from slipway_host.errors import quote
 from slipway_host.progress import current
 from slipway_host.run import ORDER
+from slipway_host.scrub import printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -20,11 +21,18 @@ BEAT_S = 30.0
 """A stage that has said nothing for so long says that it is still there."""
 HOLD_S = 1.0
 """What a stage waits for is told once it has waited for so long: most of it is over before."""
+LIMIT = 4000
+"""Characters of a line about a stage."""
 TALKATIVE = frozenset({"migrate"})
 """Stages whose lines are a log, of which each counts, and not states of a wait."""
 MARKS = {"Succeeded": "✓", "Skipped": "=", "Failed": "✗", "Waiting": "…", "Inconclusive": "?"}
 """How a stage ended; `=` is in place already. Under way is `·`."""
 STAGE = max(map(len, ORDER))
+
+
+def clean(line: str) -> str:
+    """Return one line without the terminal escapes and workflow commands of pods and servers (fault 99)."""
+    return printable(line).replace("::", ": :")
 
 
 class Plain:
@@ -48,7 +56,8 @@ class Plain:
         step = current()
         with self._wake:
             if step is None:
-                self._write(line)
+                for one in line.splitlines() or [""]:
+                    self._write(clean(one))
                 return
             step.line = line.removeprefix(f"{step.stage}: ")
             waits = step.stage not in TALKATIVE and not line.startswith("WARNING")
@@ -94,8 +103,7 @@ class Plain:
     def row(self, mark: str, step: Step, seconds: float, text: str) -> str:
         """Return a line whose columns stand below those of the others."""
         head = f"{mark} {step.service:<{self._width}} › {step.stage:<{STAGE}} {seconds:6.1f} s"
-        # What pods and servers say holds no escape sequence and no workflow command any more (fault 99).
-        return f"{head}  {quote(text, limit=4000)}".rstrip()
+        return f"{head}  {clean(quote(text, limit=LIMIT))}".rstrip()
 
     def _leave(self, step: Step) -> None:
         with self._wake:

@@ -38,7 +38,14 @@ def served(layout: Layout, answer: Any) -> Iterator[str]:
 def here(layout: Layout, namespace: str, tmp_path: Path) -> HostSide:
     """A clone whose deploy ends at the preflight: nothing of it is at Argo CD."""
     wanted = {"github": True, "url": "https://api.acme.test"}
-    found = host_side(layout, tmp_path, namespace, {}, environments={"dev": {"notifications": wanted}})
+    found = host_side(
+        layout,
+        tmp_path,
+        namespace,
+        {},
+        environments={"dev": {"notifications": wanted}},
+        gitops={"repository": "https://git.invalid/acme/gitops.git", "receipts": {"store": False}},
+    )
     found.push_image()
     return found
 

@@ -17,6 +17,7 @@ from slipway_host.call import Record
 from slipway_host.command import COMMANDS, GROUPS, parser
 from slipway_host.environ import SECRETS, Environ
 from slipway_host.errors import SettingsError
+from slipway_host.plain import Plain
 from slipway_host.progress import silent
 from slipway_host.run import Run
 from slipway_host.source import Source
@@ -204,9 +205,9 @@ def test_progress_holds_no_escape_sequence_and_no_workflow_command(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     """Pods say things, too (fault 99)."""
-    cli._say("pod says \x1b[2J\x1b]0;x\x07\n::set-output name=a::b")
+    Plain(cli._say)("pod says \x1b[2J\x1b]0;x\x07\n::set-output name=a::b\n  a  table")
     said = capsys.readouterr().err
-    assert said.count("\n") == 1
+    assert said.splitlines()[2] == "  a  table"
     assert "\x1b" not in said
     assert "::" not in said
 
