@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from dagger import telemetry
 
+from slipway_host.errors import DeliveryError
 from slipway_host.plain import BEAT_S, Plain
 
 if TYPE_CHECKING:
@@ -69,11 +70,19 @@ class Spans(Plain):
     @contextmanager
     def inside(self, step: "Step") -> Iterator[None]:
         """Make the stage's calls to the engine children of its span."""
-        from opentelemetry.trace import use_span
+        from opentelemetry.trace import Status, StatusCode, use_span
 
         span = self._spans[step]
         with super().inside(step), use_span(span, record_exception=False, set_status_on_exception=False):
-            yield
+            try:
+                yield
+            except DeliveryError:
+                # Its end is still to be told.
+                raise
+            except BaseException:
+                self._spans.pop(step).set_status(Status(StatusCode.ERROR, "interrupted, or a defect"))
+                span.end()
+                raise
 
     def ended(self, step: "Step", status: str, summary: str, seconds: float) -> None:
         """Close a stage's span, a failed one with its cause."""

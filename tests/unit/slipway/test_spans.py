@@ -1,5 +1,6 @@
 """What the engine's view gets of a run: one span for each stage, around the calls that the stage makes."""
 
+import anyio
 import pytest
 from dagger import telemetry
 from opentelemetry import trace
@@ -80,3 +81,22 @@ async def test_what_is_asked_besides_the_stages_is_internal_and_no_stage_is_belo
     assert (parent("plaintext"), parent("besides the stages")) == ("besides the stages", "deploy")
     assert (parent("api › proof"), parent("withExec")) == ("deploy", "deploy")
     assert by_name["besides the stages"].attributes == ASIDE
+
+
+async def test_a_stage_that_is_interrupted_is_marked_as_failed(exported: InMemorySpanExporter) -> None:
+    said: list[str] = []
+    run = Run(service="api", report=Spans(said.append), next_command="again")
+    with anyio.CancelScope() as scope:
+
+        async def build() -> StageResult:
+            scope.cancel()
+            await anyio.sleep_forever()
+            raise AssertionError
+
+        await run.stage("build", build)
+    (span,) = exported.get_finished_spans()
+    assert (span.status.status_code, span.status.description) == (
+        StatusCode.ERROR,
+        "interrupted, or a defect",
+    )
+    assert said == []
