@@ -9,6 +9,7 @@ from slipway_host.errors import SettingsError
 
 if TYPE_CHECKING:
     from slipway_host.config import Config
+    from slipway_host.recipients import Recipients
     from slipway_host.settings import GitSettings, PostgresSettings, RegistrySettings
 
 
@@ -62,3 +63,16 @@ class Given:
         password = await reveal_optional(self.inputs.postgres_password, "POSTGRES_PASSWORD")
         dsn = await reveal_optional(self.inputs.postgres_dsn, "POSTGRES_DSN")
         return targets.postgres_settings(self.config, admin_password=password, dsn=dsn)
+
+    async def recipients(self) -> "Recipients":
+        """Return who is told how a run went."""
+        from slipway_host.recipients import Recipients
+
+        inputs = self.inputs
+        return Recipients(
+            webhook=await reveal_optional(inputs.notify_webhook, "NOTIFY_WEBHOOK"),
+            key=await reveal_optional(inputs.notify_key, "NOTIFY_KEY"),
+            token=await reveal_optional(inputs.deployments_token, "DEPLOYMENTS_TOKEN")
+            or await reveal_optional(inputs.gh_pat, "GH_PAT"),
+            run_url=inputs.run_url,
+        )

@@ -25,6 +25,7 @@ def call_of(inputs: Stage, checkout: Checkout, works: list[Work]) -> "Call":
         registry=given.registry,
         git=given.git,
         postgres=given.postgres,
+        recipients=given.recipients,
         cluster=partial(cluster, inputs),
         report=say,
         by=inputs.git_username,

@@ -8,6 +8,7 @@ import dagger
 from dagger.mod._exceptions import FunctionError
 
 from slipway.inputs import CONFIG_PATH
+from slipway.spans import shown
 from slipway_host import caller
 from slipway_host.errors import DeliveryError, quote
 
@@ -40,7 +41,8 @@ def one_line(call: Callable[P, Awaitable[R]]) -> Callable[P, Awaitable[R]]:
         # A method of the module's object, which knows what was chosen before the function's name.
         with caller.asking(_caller(args[0] if args else None)):
             try:
-                return await call(*args, **kwargs)
+                with shown(name):
+                    return await call(*args, **kwargs)
             except DeliveryError as error:
                 raise StageError(str(error.at(name, next_command=caller.command(name)))) from None
             except dagger.QueryError as error:

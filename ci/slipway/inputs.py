@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from dagger import Doc
 
+from slipway.spans import Spans
 from slipway_host.record import Log
 
 if TYPE_CHECKING:
@@ -38,6 +39,10 @@ class Stage:
         cosign_password: dagger.Secret | None
         cosign_public_key: dagger.Secret | None
         cosign_identity_token: dagger.Secret | None
+        notify_webhook: dagger.Secret | None
+        notify_key: dagger.Secret | None
+        deployments_token: dagger.Secret | None
+        run_url: str
 
 
 def _print(line: str) -> None:
@@ -46,5 +51,5 @@ def _print(line: str) -> None:
     sys.stderr.flush()
 
 
-say = Log(_print)
+say = Log(Spans(_print))
 """Tells people a line, and keeps it for the record: one call of a function is one process."""

@@ -76,3 +76,13 @@ class Slipway(*discover()):  # type: ignore[misc]  # the bases are the stages th
             "REDIS_URL"
         ),
     ] = None
+    notify_webhook: Annotated[
+        dagger.Secret | None,
+        Doc("Address of a Slack-compatible webhook that is told how a deploy or rollback ended"),
+    ] = None
+    notify_key: Annotated[dagger.Secret | None, Doc("Key that signs what the webhook gets")] = None
+    deployments_token: Annotated[
+        dagger.Secret | None,
+        Doc("Token that may write deployments at the services' repository on GitHub; default: gh-pat"),
+    ] = None
+    run_url: Annotated[str, Doc("Address of the CI's log of this run, linked in what others are told")] = ""

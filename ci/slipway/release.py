@@ -15,6 +15,7 @@ from slipway.work import Work, cluster, open_works
 from slipway_host import receipt, recording
 from slipway_host.caller import command
 from slipway_host.errors import DeliveryError
+from slipway_host.notifications import telling
 from slipway_host.passage import commit_images, hold_back, release_document
 from slipway_host.together import together
 
@@ -49,13 +50,15 @@ class Release:
         names = ", ".join(work.name for work in works) or "no service"
         say(f"commit {checkout.commit[:8]} to {self._inputs.environment}: {names}")
         call = call_of(self._inputs, checkout, works)
-        try:
-            chains = await self._deploy(call, checkout, works) if works else []
-        except DeliveryError as error:
-            said = str(error.at("deploy", next_command=command("deploy")))
-            await self._keep(checkout, works, [], {**self._document(call, checkout, []), "error": said})
-            raise
-        document = await self._keep(checkout, works, chains, self._document(call, checkout, chains))
+        async with telling(call, commit=checkout.commit) as teller:
+            try:
+                chains = await self._deploy(call, checkout, works) if works else []
+            except DeliveryError as error:
+                said = str(error.at("deploy", next_command=command("deploy")))
+                await self._keep(checkout, works, [], {**self._document(call, checkout, []), "error": said})
+                raise
+            document = await self._keep(checkout, works, chains, self._document(call, checkout, chains))
+            teller.document = document
         errors = {chain.work.name: chain.run.error for chain in chains if chain.run.error}
         if errors:
             # A function that fails returns nothing: standard error is where this can still be read.

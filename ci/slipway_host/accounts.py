@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 from slipway_host import targets
 from slipway_host.errors import SettingsError
+from slipway_host.recipients import Recipients
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -65,3 +66,20 @@ def postgres_account(environ: Environ, config: Config) -> PostgresSettings:
     """
     password, dsn = environ.secret("POSTGRES_PASSWORD"), environ.secret("POSTGRES_DSN")
     return targets.postgres_settings(config, admin_password=password, dsn=dsn)
+
+
+def recipients_account(environ: Environ) -> Recipients:
+    """Return who is told of a run; in GitHub Actions, the log's address is known by its own variables.
+
+    Raises:
+        SettingsError: one of them cannot be used.
+    """
+    names = ("GITHUB_SERVER_URL", "GITHUB_REPOSITORY", "GITHUB_RUN_ID")
+    server, repository, run = (environ.text(name) for name in names)
+    actions = f"{server}/{repository}/actions/runs/{run}" if server and repository and run else ""
+    return Recipients(
+        webhook=environ.secret("NOTIFY_WEBHOOK"),
+        key=environ.secret("NOTIFY_KEY"),
+        token=environ.secret("DEPLOYMENTS_TOKEN") or environ.secret("GH_PAT"),
+        run_url=environ.text("RUN_URL", actions),
+    )

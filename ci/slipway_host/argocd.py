@@ -30,6 +30,7 @@ from slipway_host.errors import (
     TransientError,
     quote,
 )
+from slipway_host.progress import within
 from slipway_host.results import StageResult, Status
 
 if TYPE_CHECKING:
@@ -280,6 +281,7 @@ async def sync(
                 raise wait.too_late(silent_after_s)
             await changes.wait(min(waiting.RESYNC_S, silent_after_s))
 
+    within(deadline_s)
     with anyio.move_on_after(deadline_s) as scope:
         await waiting.watching(kube, [watched_application(target)], loop, report)
     if scope.cancelled_caught or wait.app is None:

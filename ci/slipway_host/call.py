@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from slipway_host.config import Config
     from slipway_host.kube import KubeClient
     from slipway_host.passage import Way
+    from slipway_host.recipients import Recipients
     from slipway_host.record import Log
     from slipway_host.settings import GitSettings, PostgresSettings, RegistrySettings, Target
 
@@ -45,6 +46,7 @@ class Call:
         registry: gives the account at the registry, and says only then that it is not given; so do the next.
         git: gives the GitOps repository and the account that writes to it.
         postgres: gives the PostgreSQL server.
+        recipients: gives who is told how a run went.
         cluster: connects to the cluster.
         report: takes one line for people, live, and keeps it for the record.
         by: who calls.
@@ -60,6 +62,7 @@ class Call:
     registry: Callable[[], Awaitable[RegistrySettings]]
     git: Callable[[], Awaitable[GitSettings]]
     postgres: Callable[[], Awaitable[PostgresSettings]]
+    recipients: Callable[[], Awaitable[Recipients]]
     cluster: Callable[[], AbstractAsyncContextManager[KubeClient]]
     report: Log
     by: str

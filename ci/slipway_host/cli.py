@@ -8,24 +8,27 @@ import signal
 import sys
 import threading
 import traceback
+from contextlib import closing
 from typing import TYPE_CHECKING, NoReturn, TextIO
 
 import anyio
 
 from slipway_host import caller
-from slipway_host.errors import DeliveryError, quote
+from slipway_host.errors import DeliveryError
+from slipway_host.plain import BEAT_S, Plain
+from slipway_host.tint import PLAIN, RED, tinted
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from anyio import CancelScope
 
     from slipway_host.job import Job
+    from slipway_host.live import Live
 
 FAILED, DEFECT = 1, 3
 GRACE_S = 8.0
 """From a signal to the end, however long an open request would take; 10 s is the promise (fault 97)."""
-RED, PLAIN = "\x1b[31m", "\x1b[0m"
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
@@ -40,8 +43,9 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     try:
         from slipway_host.job import Job, caller_of
 
-        with caller.asking(caller_of(options)):
-            code = anyio.run(_supervised, Job(options, environ, _say), options.command)
+        with closing(_view(plain=options.plain)) as view, caller.asking(caller_of(options)):
+            job = Job(options, environ, view)
+            code = anyio.run(_supervised, job, options.command, view.close)
     except Exception as error:  # noqa: BLE001 - the last line of defence
         code = _defect(error)
     for stream in (sys.stdout, sys.stderr):
@@ -50,7 +54,22 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     os._exit(code)
 
 
-async def _supervised(job: Job, command: str) -> int:
+def _view(*, plain: bool) -> Plain | Live:
+    """Return how progress is shown: redrawn where somebody looks at a terminal, else as lines."""
+    stream, variables = sys.stderr, os.environ
+    ci = variables.get("CI", "").lower() not in {"", "0", "false"}
+    if plain or ci or not stream.isatty() or variables.get("TERM", "dumb") == "dumb":
+        return Plain(_say, beat_s=BEAT_S)
+    from slipway_host.live import Live
+
+    return Live(stream, colour=_coloured(stream))
+
+
+def _coloured(stream: TextIO) -> bool:
+    return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+async def _supervised(job: Job, command: str, close: Callable[[], None]) -> int:
     """Run the job until its end or a signal, and return the exit code."""
     caught: list[signal.Signals] = []
     code = 0
@@ -60,27 +79,31 @@ async def _supervised(job: Job, command: str) -> int:
             async for number in signals:
                 if not caught:
                     caught.append(number)
-                    _end_for_certain(job, command, number)
+                    _end_for_certain(job, command, number, close)
                     scope.cancel()
 
     async with anyio.create_task_group() as tasks:
         with anyio.CancelScope() as scope:
             tasks.start_soon(watch, scope)
-            code = await _outcome(job, command)
+            code = await _outcome(job, command, close)
         tasks.cancel_scope.cancel()
     if caught:
+        close()
         _fail(_interrupted(job, command, caught[0]))
         return 128 + caught[0]
     return code
 
 
-async def _outcome(job: Job, command: str) -> int:
+async def _outcome(job: Job, command: str, close: Callable[[], None]) -> int:
+    said = ""
     try:
         said = await job.run()
     except DeliveryError as error:
         job.error = error
-    else:
-        sys.stdout.write(f"{said}\n")
+    close()
+    if said:
+        sys.stdout.write(f"{tinted(said) if _coloured(sys.stdout) else said}\n")
+        sys.stdout.flush()
     if job.error:
         _fail(str(job.error.at(command, next_command=caller.command(command))))
         return FAILED
@@ -104,8 +127,9 @@ def _interrupted(job: Job, command: str, number: signal.Signals) -> str:
     )
 
 
-def _end_for_certain(job: Job, command: str, number: signal.Signals) -> None:
+def _end_for_certain(job: Job, command: str, number: signal.Signals, close: Callable[[], None]) -> None:
     def end() -> None:
+        close()
         _fail(_interrupted(job, command, number))
         os._exit(128 + number)
 
@@ -115,14 +139,12 @@ def _end_for_certain(job: Job, command: str, number: signal.Signals) -> None:
 
 
 def _say(line: str) -> None:
-    # Pods and servers say things, too: no escape sequence or workflow command of theirs gets out (fault 99).
-    sys.stderr.write(f"{quote(line, limit=4000)}\n")
+    sys.stderr.write(f"{line}\n")
     sys.stderr.flush()
 
 
 def _fail(line: str) -> None:
-    plain = not sys.stderr.isatty() or bool(os.environ.get("NO_COLOR"))
-    _write(sys.stderr, f"Error: {line}\n" if plain else f"{RED}Error:{PLAIN} {line}\n")
+    _write(sys.stderr, f"{RED}Error:{PLAIN} {line}\n" if _coloured(sys.stderr) else f"Error: {line}\n")
 
 
 def _defect(error: BaseException) -> int:

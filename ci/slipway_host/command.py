@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 from importlib.metadata import version
 
-from slipway_host.command_options import OPTIONS, common, images
+from slipway_host.command_options import OPTIONS, PLAIN, common, images
+from slipway_host.help import Parser, grouped
 
 DESCRIPTION = """\
 Run Slipway's host-side step on this machine, without Dagger: with its kubeconfig (exec plugins, contexts),
@@ -20,9 +21,12 @@ environment:
   POSTGRES_PASSWORD                      administrator's; without it, the cluster's own Secret is read
   POSTGRES_DSN                           administrator's connection string, for a server outside the cluster
   JWT_SECRET                             for a new Secret; without it, a random one is made
+  NOTIFY_WEBHOOK, NOTIFY_KEY             webhook that is told how a deploy ended, and a key that signs it
+  DEPLOYMENTS_TOKEN                      for deployments shown at GitHub; without it, GH_PAT
+  RUN_URL                                where this run's log is; known by itself in GitHub Actions
   KUBECONFIG                             files, as for kubectl; without it, ~/.kube/config
   GITHUB_STEP_SUMMARY                    file that a deploy adds its summary to
-  NO_COLOR                               no colours
+  NO_COLOR                               no colours; CI or TERM=dumb: progress as lines
 A secret may be in a file instead, which NAME_FILE names: GH_PAT_FILE=/run/secrets/gh-pat.
 
 exit codes:
@@ -83,6 +87,14 @@ COMMANDS = {
     ),
     "config": ("show the effective configuration, with the origin of each value", "slipway-host config"),
 }
+GROUPS = {
+    "deliver": ("deploy", "rollback", "hold"),
+    "one step of a deploy": ("secrets", "database", "migrate", "gitops", "sync"),
+    "look": ("status", "diagnose", "history", "logs", "metrics"),
+    "set up": ("doctor", "rbac", "config"),
+    "rarely": ("rotate", "undo", "resume"),
+}
+"""Where each command stands in the help."""
 WITH_IMAGES = ("deploy", "migrate", "gitops")
 """Commands about the images of a commit, which a receipt may name."""
 WITHOUT_CLUSTER = ("config", "history", "hold", "rbac")
@@ -90,20 +102,25 @@ WITHOUT_CLUSTER = ("config", "history", "hold", "rbac")
 
 def parser() -> argparse.ArgumentParser:
     """Return the parser of the whole command line."""
-    form = argparse.RawDescriptionHelpFormatter
-    whole = argparse.ArgumentParser(
-        prog="slipway-host", description=DESCRIPTION, epilog=EPILOG, formatter_class=form, allow_abbrev=False
+    listed = grouped({name: what for name, (what, _) in COMMANDS.items()}, GROUPS)
+    whole = Parser(
+        "slipway-host",
+        usage="slipway-host <command> [options]",
+        description=f"{DESCRIPTION}\n{listed}",
+        epilog=EPILOG,
     )
     whole.add_argument("--version", action="version", version=f"slipway-host {version('slipway')}")
-    commands = whole.add_subparsers(dest="command", required=True, metavar="<command>", title="commands")
+    # Listed above, in groups.
+    commands = whole.add_subparsers(
+        dest="command", required=True, metavar="<command>", help=argparse.SUPPRESS
+    )
     for name, (what, example) in COMMANDS.items():
         one = commands.add_parser(
             name,
-            help=what,
+            prog=f"slipway-host {name}",
+            usage=f"slipway-host {name} [options]",
             description=f"{what[0].upper()}{what[1:]}.",
             epilog=f"example:\n  {example}",
-            formatter_class=form,
-            allow_abbrev=False,
         )
         common(one)
         if name not in WITHOUT_CLUSTER:
@@ -112,4 +129,6 @@ def parser() -> argparse.ArgumentParser:
             images(one)
         for flag in OPTIONS.get(name, ()):
             one.add_argument(*flag.names, **flag.how)
+        one.add_argument(*PLAIN.names, **PLAIN.how)
+        whole.known |= {name, *one.known}
     return whole

@@ -35,6 +35,7 @@ def _number(name: str, default: int, what: str) -> Flag:
 
 AS_JSON = _switch("--as-json", "print JSON instead of text")
 RECEIPT_ONLY = _switch("--receipt-only", "print the JSON receipt and nothing else")
+PLAIN = _switch("--plain", "show progress as lines, as in a CI; the default wherever there is no terminal")
 BY = _text("--by", "WHO", "who does it (default: GIT_USERNAME, else this machine's user)")
 APP_SECRET = Flag(
     ("--app-secret",),

@@ -17,6 +17,7 @@ from slipway_host.database_state import Seen, SeenInside, look, look_inside, ref
 from slipway_host.database_steps import inside, locked, outside
 from slipway_host.errors import ConflictError, DeadlineError, DeliveryError, TransientError
 from slipway_host.postgres import FIXED_DATABASE, SqlRunner
+from slipway_host.progress import within
 from slipway_host.results import StageResult, Status
 
 if TYPE_CHECKING:
@@ -68,6 +69,7 @@ async def ensure_database(
     )
     report(f"{STAGE}: looking at role {settings.role} and database {settings.name}")
     try:
+        within(deadline_s)
         with anyio.fail_after(deadline_s):
             return await retrying(setup.once)
     except TimeoutError:

@@ -20,6 +20,15 @@ TAB = "'\\t'"
 PLAIN_WORDS = {
     "mapping values are not allowed here": "a second `:` in one line, or a line that is indented too far",
     "but found another document": "the file holds a second document (`---`); only one is read",
+    "expected the node content, but found '<stream end>'": "a [ or { is never closed",
+    "found unexpected end of stream": "a quote is never closed",
+    "expected <block end>, but found '<block mapping start>'": "this line is indented otherwise than those "
+    "it belongs to",
+    "expected <block end>, but found '<scalar>'": "text goes on after a closed quote: write a quote "
+    "inside quotes twice",
+    "expected <block end>, but found '?'": "keys and a list (`- …`) stand side by side",
+    "expected ',' or '}', but got ':'": "a { is never closed, or a comma is missing",
+    "could not find expected ':'": "this is neither a key with a value nor an item of a list",
 }
 
 

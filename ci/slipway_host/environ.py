@@ -21,6 +21,9 @@ SECRETS = (
     "POSTGRES_PASSWORD",
     "POSTGRES_DSN",
     "JWT_SECRET",
+    "NOTIFY_WEBHOOK",
+    "NOTIFY_KEY",
+    "DEPLOYMENTS_TOKEN",
 )
 KEYS = frozenset({"GIT_SSH_KEY", "GIT_SIGNING_KEY"})
 """Private keys, which have several lines."""

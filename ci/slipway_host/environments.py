@@ -9,6 +9,7 @@ from pydantic import Field
 
 from slipway_host.errors import SettingsError, nearest, quote
 from slipway_host.names import Branch, DnsLabel, EnvName, ImagePrefix, Model, Namespace, Severity, problem
+from slipway_host.notices import Notifications
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -108,6 +109,9 @@ class Environment(Model):
     branch: Branch | None = Field(None, description="branch of the GitOps repository; default: gitops.branch")
     mode: Mode | None = Field(None, description=f"{MODE}; default: gitops.mode")
     wait: Wait | None = Field(None, description=f"{WAIT}; default: gitops.wait")
+    notifications: Notifications = Field(
+        Notifications(), description="who is told how a run ended; by default nobody"
+    )
     build_args: dict[EnvName, str] = Field(
         default_factory=dict, description="build arguments of all services here, over the services' own"
     )
@@ -156,7 +160,10 @@ def _layers(written: Mapping[str, Environment], name: str, below: tuple[str, ...
     known = known_environments(written)
     if name not in known:
         there = f"there are {', '.join(known)}{nearest(name, known)}"
-        raise SettingsError(f"unknown environment {quote(name, limit=80)!r}: {there}")
+        raise SettingsError(
+            f"unknown environment {quote(name, limit=80)!r}: {there}",
+            next_command="the same command with --environment=<one of them>",
+        )
     own = written.get(name)
     found: list[Layer] = []
     if own is not None and own.extends:

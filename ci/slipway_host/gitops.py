@@ -20,6 +20,7 @@ from slipway_host import git, pull_requests
 from slipway_host.branch_writer import BranchWriter, Edit, GitOpsResult, images
 from slipway_host.errors import DeadlineError, SettingsError, TransientError
 from slipway_host.image_change import FULL_HASH, ImageChange, check
+from slipway_host.progress import within
 from slipway_host.proposal import EditProposer, Proposer, landed, wait_merged
 from slipway_host.results import Status
 
@@ -174,6 +175,7 @@ async def _written(
 @contextmanager
 def _deadline(tries: _Tries, deadline_s: float) -> Iterator[None]:
     try:
+        within(deadline_s)
         with anyio.fail_after(deadline_s):
             yield
     except TimeoutError as error:

@@ -10,6 +10,7 @@ import anyio
 
 from slipway_host import pods, waiting
 from slipway_host.errors import AccessDeniedError, DeliveryError, HealthDegradedError, quote
+from slipway_host.progress import within
 from slipway_host.proof import image_id, runs
 from slipway_host.results import StageResult, Status
 from slipway_host.together import together
@@ -170,6 +171,7 @@ async def check_health(
         AccessDeniedError: the account may not use pods/proxy.
     """
     check = _Health(kube, target, digest, manifests, report)
+    within(deadline_s)
     with anyio.move_on_after(deadline_s) as scope:
         while not await check.look():
             stable_in = target.health_stable_s if check.since else POLL_S

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import anyio
@@ -19,7 +20,6 @@ from slipway_host.together import together
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Sequence
-    from pathlib import Path
 
     from slipway_host.config import Config
     from slipway_host.remote_image import RemoteImage
@@ -45,6 +45,12 @@ class Intake:
         """Return the configuration's text."""
         try:
             return (await anyio.Path(self._path).read_bytes()).decode()
+        except FileNotFoundError:
+            raise SettingsError(
+                f"there is no {self._path} in {Path.cwd()}",
+                next_command="cd <a clone of the services' repository>, or "
+                f"slipway-host {self._options.command} --config=<path>",
+            ) from None
         except (OSError, UnicodeDecodeError) as error:
             raise SettingsError(
                 f"{self._path} cannot be read: {type(error).__name__}",

@@ -8,7 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from slipway_host import caller, effective, kube_files, selection, targets
-from slipway_host.accounts import git_account, later, postgres_account, registry_account
+from slipway_host.accounts import (
+    git_account,
+    later,
+    postgres_account,
+    recipients_account,
+    registry_account,
+)
 from slipway_host.call import Call
 from slipway_host.command import COMMANDS, WITH_IMAGES
 from slipway_host.command_options import CONFIG_PATH
@@ -119,6 +125,7 @@ class Job:
             registry=later(registry_account, environ, config, environment),
             git=later(git_account, environ, config, environment),
             postgres=later(postgres_account, environ, config),
+            recipients=later(recipients_account, environ),
             cluster=self._cluster,
             report=self._report,
             by=environ.text("GIT_USERNAME") or _user(),

@@ -11,6 +11,7 @@ from slipway_host.each import Outcome
 from slipway_host.errors import DeliveryError
 from slipway_host.intake import images_for
 from slipway_host.intervention import check_reset
+from slipway_host.notifications import telling
 from slipway_host.passage import Passage, Way
 from slipway_host.together import together
 
@@ -68,13 +69,14 @@ class DeliveryJob:
 
     async def deploy(self) -> Outcome:
         """Deliver the images, until they are proven to run."""
-        try:
-            ways = await self._delivered()
-        except DeliveryError as error:
-            said = str(error.at("deploy", next_command=self._command))
-            await self._kept({**self._document([]), "error": said}, [])
-            raise
-        document = await self._kept(self._document(ways), ways)
+        async with telling(self._call, commit=self._call.targets[0].commit) as teller:
+            try:
+                ways = await self._delivered()
+            except DeliveryError as error:
+                said = str(error.at("deploy", next_command=self._command))
+                await self._kept({**self._document([]), "error": said}, [])
+                raise
+            teller.document = document = await self._kept(self._document(ways), ways)
         text = receipt.to_json(document)
         said = text if self._options.receipt_only else f"{receipt.summary(document)}\n\n{text}"
         return Outcome(said, _error(ways))

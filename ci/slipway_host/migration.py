@@ -25,6 +25,7 @@ from slipway_host.errors import (
 )
 from slipway_host.migration_job import CONTAINER, complete, exit_code, failure, job, started
 from slipway_host.migration_turn import Turns
+from slipway_host.progress import within
 from slipway_host.results import StageResult, Status
 from slipway_host.scrub import parts, scrubbed
 from slipway_host.secret_data import decoded
@@ -84,6 +85,7 @@ class _Migration:
     async def run(self) -> StageResult:
         seconds = self._migration.timeout_s
         try:
+            within(seconds + GRACE_S)
             with anyio.fail_after(seconds + GRACE_S):
                 made = await until_settled(self._ensure)
         except TimeoutError:
@@ -93,6 +95,7 @@ class _Migration:
             return self._result(Status.SKIPPED, "has run already")
         self._report(f"{STAGE}: Job {self._name} {'created' if made else 'runs already: waiting for it'}")
         try:
+            within(seconds + GRACE_S)
             with anyio.fail_after(seconds + GRACE_S):
                 self._secrets = await self._known_secrets()
                 await self._wait()

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from slipway_host import receipt
 from slipway_host.delivery import commit
 from slipway_host.errors import DeliveryError, TerminalError
+from slipway_host.progress import Step, running
 from slipway_host.results import Status
 from slipway_host.run import Run
 from slipway_host.selection import blocked
@@ -192,15 +193,17 @@ async def write(changes: Mapping[Passage, ImageChange]) -> None:
     outcomes: dict[str, StageResult] = {}
     failure: DeliveryError | None = None
     first = next(iter(changes))
-    for passage in changes:
-        passage.run.begin("gitops")
+    steps = [passage.run.begin("gitops") for passage in changes]
+    # One commit for all of them: what is said of it is said once.
+    shared = steps[0] if len(steps) == 1 else Step(", ".join(step.service for step in steps), "gitops")
     try:
-        outcomes = await commit(
-            first.accounts.git,
-            list(changes.values()),
-            run_id=first.delivery.run_id,
-            report=first.delivery.report,
-        )
+        with running(shared):
+            outcomes = await commit(
+                first.accounts.git,
+                list(changes.values()),
+                run_id=first.delivery.run_id,
+                report=first.delivery.report,
+            )
     except TerminalError as error:
         if len(changes) > 1:
             for passage, change in changes.items():

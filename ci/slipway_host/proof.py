@@ -15,6 +15,7 @@ from slipway_host.errors import (
     TerminalError,
     quote,
 )
+from slipway_host.progress import within
 from slipway_host.results import StageResult, Status
 from slipway_host.workload import read_workload, watched_workload
 
@@ -216,6 +217,7 @@ async def prove(
         while not await proof.look(commit):
             await changes.wait()
 
+    within(deadline_s)
     with anyio.move_on_after(deadline_s) as scope:
         first = await waiting.patiently(lambda: read_workload(kube, target), report)
         watched = [watched_application(target), *watched_workload(target, first)]

@@ -23,6 +23,7 @@ from slipway_host.errors import (
 )
 from slipway_host.git_errors import UnexplainedGitError
 from slipway_host.image_change import RUN, ImageChange, describe, trailers
+from slipway_host.progress import within
 from slipway_host.results import Status
 
 if TYPE_CHECKING:
@@ -205,7 +206,8 @@ async def wait_merged(
         DeadlineError: time ran out; the pull request stays open.
     """
     where, pause = proposed.pull_request, POLL_S[0]
-    report(f"waiting up to {deadline_s:.0f} s for the merge of {where}")
+    report(f"waiting for the merge of {where}")
+    within(deadline_s)
     with anyio.move_on_after(deadline_s):
         while True:
             try:

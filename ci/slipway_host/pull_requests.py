@@ -6,35 +6,20 @@ is the root of the API, and that Gitea answers 409 where GitHub answers 422.
 
 from __future__ import annotations
 
-import ssl
 from dataclasses import dataclass
-from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Self
 
-from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
-
-from slipway_host.errors import (
-    AccessDeniedError,
-    NotFoundError,
-    ServiceUnavailableError,
-    SettingsError,
-    TerminalError,
-    quote,
-)
+from slipway_host.errors import AccessDeniedError, TerminalError, quote
+from slipway_host.forge import Forge, TakenError
 
 if TYPE_CHECKING:
-    import httpx
     from pydantic import SecretStr
 
     from slipway_host.settings import PullRequestSettings
 
-TIMEOUT_S = 20
-TRIES = 4
 PAGE = 50
 PAGES = 40
 """Of open pull requests that are looked through: Gitea cannot filter by branch."""
-_BACKOFF = wait_random_exponential(multiplier=0.2, max=3)
-_TAKEN = frozenset({HTTPStatus.CONFLICT, HTTPStatus.UNPROCESSABLE_ENTITY})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,30 +49,15 @@ class PullRequestClient:
     """One account's view of one repository; use as `async with`."""
 
     def __init__(self, settings: PullRequestSettings, token: SecretStr) -> None:
-        import httpx
-
         self._settings = settings
-        self._host = httpx.URL(settings.url).host
         self._path = f"/repos/{settings.owner}/{settings.repository}"
-        self._client: httpx.AsyncClient = httpx.AsyncClient(
-            base_url=settings.url,
-            # The system's authorities: a private server's own is installed there, not in certifi's list.
-            verify=ssl.create_default_context(),
-            timeout=TIMEOUT_S,
-            # A token is for the host that it was given for.
-            follow_redirects=False,
-            headers={
-                "Accept": "application/vnd.github+json, application/json;q=0.9",
-                "Authorization": f"Bearer {token.get_secret_value()}",
-                "User-Agent": "slipway",
-            },
-        )
+        self._forge = Forge(settings.url, token, what="pull request")
 
     async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *_exc: object) -> None:
-        await self._client.aclose()
+        await self._forge.__aexit__()
 
     async def check(self) -> None:
         """See that the account may propose changes.
@@ -96,17 +66,17 @@ class PullRequestClient:
             AccessDeniedError: it may not.
             NotFoundError: the repository is not there, or hidden from it.
         """
-        repository = await self._call("GET", self._path)
+        repository = await self._forge.call("GET", self._path)
         rights = repository.get("permissions") or {}
         if not rights.get("push", True):
-            raise AccessDeniedError(f"the account at {self._host} may not push to {self._name}")
+            raise AccessDeniedError(f"the account at {self._forge.host} may not push to {self._name}")
 
     async def may_push(self, branch: str) -> bool | None:
         """Return whether the rules for a branch let the account push to it, None where the server keeps that.
 
         GitHub says that there are rules, and only to administrators whom they let through.
         """
-        found = await self._call("GET", f"{self._path}/branches/{branch}")
+        found = await self._forge.call("GET", f"{self._path}/branches/{branch}")
         if "user_can_push" in found:
             return bool(found["user_can_push"])
         return None if found.get("protected") else True
@@ -124,10 +94,10 @@ class PullRequestClient:
         found = await self._find(head, base)
         if found is None:
             try:
-                made = await self._call(
+                made = await self._forge.call(
                     "POST", f"{self._path}/pulls", {**text, "head": head, "base": base}, taken=True
                 )
-            except _TakenError as error:
+            except TakenError as error:
                 # Another run of the same deploy was quicker, or an answer of ours was lost.
                 found = await self._find(head, base)
                 if found is None:
@@ -136,11 +106,11 @@ class PullRequestClient:
                 return _parsed(made)
         if (found.title, found.body) == (title, body):
             return found
-        return _parsed(await self._call("PATCH", f"{self._path}/pulls/{found.number}", text))
+        return _parsed(await self._forge.call("PATCH", f"{self._path}/pulls/{found.number}", text))
 
     async def read(self, number: int) -> PullRequest:
         """Return one pull request as it is now."""
-        return _parsed(await self._call("GET", f"{self._path}/pulls/{number}"))
+        return _parsed(await self._forge.call("GET", f"{self._path}/pulls/{number}"))
 
     @property
     def _name(self) -> str:
@@ -157,7 +127,7 @@ class PullRequestClient:
             "limit": PAGE,
         }
         for page in range(1, PAGES + 1):
-            found = await self._call("GET", f"{self._path}/pulls", query={**query, "page": page})
+            found = await self._forge.call("GET", f"{self._path}/pulls", query={**query, "page": page})
             for item in found:
                 origin = (item["head"].get("repo") or {}).get("full_name", "")
                 here = origin.lower() == self._name.lower()
@@ -166,78 +136,6 @@ class PullRequestClient:
             if not found:
                 return None
         raise TerminalError(f"{self._name} has more than {PAGE * PAGES} open pull requests")
-
-    async def _call(
-        self,
-        method: str,
-        path: str,
-        document: dict[str, str] | None = None,
-        *,
-        query: dict[str, Any] | None = None,
-        taken: bool = False,
-    ) -> Any:
-        async for attempt in AsyncRetrying(
-            retry=retry_if_exception_type(ServiceUnavailableError),
-            wait=_BACKOFF,
-            stop=stop_after_attempt(TRIES),
-            reraise=True,
-        ):
-            with attempt:
-                return await self._once(method, path, document, query, taken=taken)
-        raise AssertionError("the last try returns or raises")
-
-    async def _once(
-        self,
-        method: str,
-        path: str,
-        document: dict[str, str] | None,
-        query: dict[str, Any] | None,
-        *,
-        taken: bool,
-    ) -> Any:
-        import httpx
-
-        try:
-            answer = await self._client.request(method, path.lstrip("/"), json=document, params=query)
-        except (httpx.TransportError, httpx.InvalidURL) as error:
-            what = quote(str(error) or type(error).__name__, limit=200)
-            # A wrong certificate comes as a failed connection: trying again would not make it right.
-            kind = TerminalError if "CERTIFICATE" in what.upper() else ServiceUnavailableError
-            raise kind(f"{self._host} does not answer: {what}") from error
-        if answer.is_success:
-            try:
-                return answer.json()
-            except ValueError as error:
-                raise SettingsError(
-                    f"{self._host} answers {method} {path} with something else than JSON: is "
-                    f"{self._settings.url} the address of its API?"
-                ) from error
-        raise self._explain(answer, path, taken=taken)
-
-    def _explain(self, answer: httpx.Response, path: str, *, taken: bool) -> Exception:
-        status = answer.status_code
-        said = quote(answer.text, limit=200)
-        limited = status == HTTPStatus.FORBIDDEN and answer.headers.get("x-ratelimit-remaining") == "0"
-        error: Exception
-        if limited or status == HTTPStatus.TOO_MANY_REQUESTS or answer.is_server_error:
-            error = ServiceUnavailableError(f"{self._host} answers {status}: {said}")
-        elif status == HTTPStatus.UNAUTHORIZED:
-            error = AccessDeniedError(f"{self._host} does not accept the token ({status})")
-        elif status == HTTPStatus.FORBIDDEN:
-            error = AccessDeniedError(f"the token may not use {path} at {self._host}: {said}")
-        elif status == HTTPStatus.NOT_FOUND:
-            error = NotFoundError(f"{self._host} has no {path}, or the token may not see it")
-        elif answer.is_redirect:
-            error = SettingsError(f"{self._host} redirects {path}: configure the address that it leads to")
-        elif taken and status in _TAKEN:
-            error = _TakenError(f"{self._host} refuses the pull request: {said}")
-        else:
-            error = TerminalError(f"{self._host} answers {status} to {path}: {said}")
-        return error
-
-
-class _TakenError(TerminalError):
-    """The server says that there is such a pull request, or that there cannot be one."""
 
 
 def _parsed(item: dict[str, Any]) -> PullRequest:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from slipway_host.progress import current, view_of
 from slipway_host.receipt import summary, to_json
 from slipway_host.run import instant
 from slipway_host.scrub import printable, without
@@ -11,8 +12,9 @@ from slipway_host.step_summary import markdown
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
+    from contextlib import AbstractContextManager
 
-    from slipway_host.progress import Report
+    from slipway_host.progress import Report, Step
 
 LOG_LIMIT = 4_000_000
 """Characters of build.log: what says more has its middle cut out."""
@@ -22,17 +24,31 @@ class Log:
     """Everything that a run says, and what its programs print, a line each with its time.
 
     Args:
-        report: hears what is said; not what is only noted.
+        report: shows what is said; not what is only noted.
     """
 
     def __init__(self, report: Report) -> None:
         self.lines: list[str] = []
-        self._report = report
+        self._view = view_of(report)
 
     def __call__(self, line: str) -> None:
         """Say a line, and note it."""
-        self.note(line)
-        self._report(line)
+        step = current()
+        self.note(line if step is None else f"{step.name}: {line.removeprefix(f'{step.stage}: ')}")
+        self._view(line)
+
+    def began(self, step: Step) -> None:
+        """Show that a stage is under way."""
+        self._view.began(step)
+
+    def inside(self, step: Step) -> AbstractContextManager[None]:
+        """Surround a stage's own work."""
+        return self._view.inside(step)
+
+    def ended(self, step: Step, status: str, summary: str, seconds: float) -> None:
+        """Show how a stage ended, and note it."""
+        self.note(f"{step.name}: {status} in {seconds:.1f} s, {summary}")
+        self._view.ended(step, status, summary, seconds)
 
     def note(self, text: str, *, of: str = "") -> None:
         """Note what somebody else shows already, one line or several; `of` names whose it is."""

@@ -11,6 +11,7 @@ from slipway_host import git, holding, receipt, recording, rollback
 from slipway_host.caller import command
 from slipway_host.each import Outcome
 from slipway_host.errors import ConflictError, DeliveryError, NotFoundError, SettingsError
+from slipway_host.notifications import telling
 from slipway_host.passage import release_document, write
 from slipway_host.registry import RegistryClient
 from slipway_host.together import together
@@ -64,17 +65,20 @@ class Retreat:
         if not chosen and len(call.targets) > 1 and not self._wish.revert:
             names = (f"--service={target.service}" for target in call.targets)
             raise SettingsError("say which services to roll back", next_command=command(FUNCTION, *names))
-        try:
-            accounts = await call.accounts()
-            async with call.cluster() as kube:
-                returns = await self.back(call.targets, accounts, kube)
-        except DeliveryError as error:
-            said = str(error.at("rollback", next_command=command(FUNCTION)))
-            await self._kept({**self.document([]), "error": said}, [])
-            raise
+        # The commit to return to is not known before the way back is.
+        async with telling(call, commit="", task=FUNCTION) as teller:
+            try:
+                accounts = await call.accounts()
+                async with call.cluster() as kube:
+                    returns = await self.back(call.targets, accounts, kube)
+            except DeliveryError as error:
+                said = str(error.at("rollback", next_command=command(FUNCTION)))
+                await self._kept({**self.document([]), "error": said}, [])
+                raise
+            teller.document = document = await self._kept(self.document(returns), returns)
         errors = {one.name: one.run.error for one in returns if one.run.error}
         failure = receipt.combined(errors, total=len(returns)) if errors else None
-        return await self._kept(self.document(returns), returns), failure
+        return document, failure
 
     async def back(self, targets: Sequence[Target], accounts: Accounts, kube: KubeClient) -> list[Return]:
         """Bring services back; what becomes of each is in what is returned.

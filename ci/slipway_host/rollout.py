@@ -17,6 +17,7 @@ from slipway_host.errors import (
     RolloutFailedError,
     quote,
 )
+from slipway_host.progress import within
 from slipway_host.results import StageResult, Status
 from slipway_host.workload import Workload, read_workload, watched_workload
 
@@ -160,6 +161,7 @@ async def wait_rollout(
                 return
             await changes.wait(wait.patience(fatal_after_s))
 
+    within(deadline_s)
     with anyio.move_on_after(deadline_s):
         first = await waiting.patiently(lambda: read_workload(kube, target), report)
         await waiting.watching(kube, watched_workload(target, first), loop, report)

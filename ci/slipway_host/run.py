@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from slipway_host.errors import DeliveryError
+from slipway_host.progress import Step, View, running, view_of
 from slipway_host.results import StageResult, Status
 
 if TYPE_CHECKING:
@@ -104,23 +105,31 @@ class Run:
     timed: list[Timed] = field(default_factory=list)
     error: DeliveryError | None = None
     begun: list[str] = field(default_factory=list)
+    _steps: dict[str, Step] = field(default_factory=dict)
+
+    @property
+    def _view(self) -> View:
+        return view_of(self.report)
 
     async def stage(self, name: str, call: Callable[[], Awaitable[StageResult]]) -> StageResult:
         """Run one stage; an expected failure leaves with stage, what landed and the next command."""
         began = time.monotonic()
-        self.begin(name)
-        self.report(f"{self.service} {name}: started")
+        step = self.begin(name)
         try:
-            result = await call()
+            with self._view.inside(step), running(step):
+                result = await call()
         except DeliveryError as error:
             self.record(name, error, time.monotonic() - began)
             raise
         self.record(name, result, time.monotonic() - began)
         return result
 
-    def begin(self, name: str) -> None:
-        """Note that a stage is under way."""
+    def begin(self, name: str) -> Step:
+        """Note that a stage is under way, and return it for what is reported of it."""
         self.begun.append(name)
+        step = self._steps[name] = Step(self.service, name)
+        self._view.began(step)
+        return step
 
     @property
     def under_way(self) -> tuple[str, ...]:
@@ -134,7 +143,8 @@ class Run:
             outcome.at(name, landed=self.landed, next_command=self.next_command)
         timed = Timed(stage=name, outcome=outcome, seconds=seconds, started_at=instant(seconds))
         self.timed.append(timed)
-        self.report(f"{self.service} {name}: {timed.status} in {seconds:.1f} s, {timed.summary}")
+        step = self._steps.get(name) or Step(self.service, name)
+        self._view.ended(step, timed.status, timed.summary, seconds)
 
     @property
     def results(self) -> dict[str, StageResult]:

@@ -24,7 +24,10 @@ def select(config: Config, names: Sequence[str]) -> list[str]:
         if name not in known:
             near = difflib.get_close_matches(name, known, n=1)
             hint = f'; did you mean "{near[0]}"?' if near else ""
-            raise SettingsError(f"unknown service {name!r}: there are {', '.join(sorted(known))}{hint}")
+            raise SettingsError(
+                f"unknown service {name!r}: there are {', '.join(sorted(known))}{hint}",
+                next_command=f"the same command with --service={near[0] if near else '<one of them>'}",
+            )
     return [name for name in known if not names or name in names]
 
 

@@ -37,9 +37,14 @@ class Source:
                 "rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}"
             )
         except CalledProcessError:
+            if not await self._inside():
+                raise SettingsError(
+                    f"{self.folder} is in no git repository, and what is deployed is a commit",
+                    next_command="cd <a clone of the services' repository>",
+                ) from None
             raise SettingsError(
                 f"the repository of {self.folder} has no commit {revision[:80]!r}",
-                next_command="git fetch, in a clone of the services' repository",
+                next_command="git commit, where there is none yet, or git fetch",
             ) from None
 
     async def ancestors(self, commit: str) -> frozenset[str]:
@@ -62,6 +67,13 @@ class Source:
         except CalledProcessError:
             return ""
         return CREDENTIALS.sub("", found)
+
+    async def _inside(self) -> bool:
+        try:
+            await self._git("rev-parse", "--git-dir")
+        except CalledProcessError:
+            return False
+        return True
 
     async def _git(self, *arguments: str) -> str:
         return (await self._run(*arguments)).decode(errors="replace").strip()

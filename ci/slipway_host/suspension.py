@@ -20,6 +20,7 @@ from slipway_host import waiting
 from slipway_host.application import GROUP, REFRESH, Application, read_application, watched_application
 from slipway_host.caller import command
 from slipway_host.errors import AccessDeniedError, ConflictError, DeadlineError, TransientError, quote
+from slipway_host.progress import within
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -140,6 +141,7 @@ async def suspend(
     """
     parent = ""
     try:
+        within(deadline_s)
         with anyio.fail_after(deadline_s):
             while True:
                 app = await waiting.patiently(lambda: read_application(kube, target), report)
@@ -163,6 +165,7 @@ async def suspend(
 async def resume(kube: KubeClient, target: Target, *, report: Report, deadline_s: float) -> Suspension | None:
     """Make the Application what it was before; return what it remembered, None where it was not suspended."""
     try:
+        within(deadline_s)
         with anyio.fail_after(deadline_s):
             found: Suspension | None = None
             while True:

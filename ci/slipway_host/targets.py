@@ -175,6 +175,21 @@ _REPOSITORY = re.compile(
 )
 
 
+def github_repository(url: str) -> tuple[str, str, str]:
+    """Return root of the API, owner and name of a repository that is on GitHub, or on a server of one's own.
+
+    Raises:
+        SettingsError: the address has no owner and name.
+    """
+    parts = _REPOSITORY.fullmatch(url)
+    if not parts or parts[4]:
+        raise SettingsError("the services' repository has no remote `origin` on GitHub")
+    https, host, port, _below, owner, name = parts.groups()
+    if host == "github.com":
+        return "https://api.github.com", owner, name
+    return f"https://{host}{port or '' if https else ''}/api/v3", owner, name
+
+
 def _pull_request(config: Config, environment: str) -> PullRequestSettings:
     gitops = config.gitops
     parts = _REPOSITORY.fullmatch(gitops.repository)

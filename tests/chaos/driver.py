@@ -8,6 +8,7 @@ import argparse
 import os
 import re
 import signal
+import sys
 import threading
 import time
 from collections.abc import Awaitable, Callable, Sequence
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from slipway_host import git_program, kube, kube_session
+from slipway_host import run as run_module
 from slipway_host.cli import main
 
 STATEMENT = re.compile(r"(?<=\\gexec\n)")
@@ -94,6 +96,18 @@ def wrap(effects: Effects) -> None:
         setattr(owner, name, new)
 
 
+def announce() -> None:
+    """Write a line when a stage begins: the product itself speaks only of what takes long."""
+    begin = run_module.Run.begin
+
+    def announced(self: run_module.Run, name: str) -> Any:
+        sys.stderr.write(f"begin {self.service} {name}\n")
+        sys.stderr.flush()
+        return begin(self, name)
+
+    setattr(run_module.Run, "begin", announced)  # noqa: B010 - a method, to mypy
+
+
 def die_when_moved(ref: Path) -> None:
     """End the process in the moment in which the server has moved a branch; git has not said so yet."""
     before = ref.read_text()
@@ -128,6 +142,7 @@ def run() -> None:
     options.add_argument("--defect", action="store_true")
     options.add_argument("rest", nargs="*")
     found = options.parse_args()
+    announce()
     wrap(Effects(found.log, found.stop, before=found.before))
     if found.defect:
         break_first_write()

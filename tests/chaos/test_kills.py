@@ -68,9 +68,7 @@ def kill(world: World, service: str, point: str) -> list[str]:
         process = world.start(*deploy)
         assert process.stderr
         for line in process.stderr:
-            if line.startswith(f"{service} {what}: started") or (
-                what == "gitops" and line.startswith("reading ")
-            ):
+            if line == f"begin {service} {what}\n":
                 process.send_signal(signal.SIGKILL)
                 break
         process.communicate()
@@ -142,7 +140,7 @@ def test_a_signal_ends_within_10_s_and_says_what_landed(
     process = world.start("deploy", "--service", service)
     assert process.stderr
     for line in process.stderr:
-        if line.startswith(f"{service} {stage}: started"):
+        if line == f"begin {service} {stage}\n":
             break
     sent = time.monotonic()
     process.send_signal(number)

@@ -6,8 +6,11 @@ The tests of this file are one story and run in their order.
 import base64
 import json
 
+import pytest
+
 from support.app import App
 from support.asking import asking
+from support.receiver import receiving
 
 STAGES = "preflight test scan-source build scan-image push secrets database gitops sync rollout health proof"
 
@@ -65,13 +68,21 @@ def test_every_call_acts_and_is_not_answered_from_a_cache(app: App) -> None:
     assert app.get("secret", name)["metadata"]["uid"] != before
 
 
-def test_change_arrives_without_a_failed_request(app: App) -> None:
+def test_change_arrives_without_a_failed_request_and_is_told(
+    app: App, monkeypatch: pytest.MonkeyPatch
+) -> None:
     old = app.head()
     jwt = app.get("secret", f"{app.name}-secrets")["data"]["JWT_SECRET"]
     commit = app.edit("main.go", '"drained"', '"drained well"')
-    with asking(app) as asked:
-        receipt = app.deploy()
+    with asking(app) as asked, receiving(app.layout) as receiver:
+        monkeypatch.setenv("NOTIFY_WEBHOOK", receiver.url)
+        receipt = app.deploy("--notify-webhook=env://NOTIFY_WEBHOOK", "--run-url=https://ci.test/1")
 
+    ((path, message),) = receiver.got  # R28
+    assert receiver.url.endswith(path)
+    assert message["text"].startswith(
+        f"✅ *{app.name}* {commit[:8]} runs in *dev*: 2 ready pods, deployed in"
+    )
     assert asked.failures == []
     # Old pods answered until the new ones did.
     assert set(asked.seen) == {old, commit}

@@ -87,7 +87,8 @@ def test_a_migration_runs_by_itself_once(layout: Layout, namespace: str, tmp_pat
     here.push_image()
     done = here.run("migrate", **here.accounts())
     assert done.returncode == 0, done.stderr
-    assert "migrate: migrated" in done.stderr
+    words = [line.split() for line in done.stderr.splitlines() if line.endswith("  migrated")]
+    assert [line[:4] for line in words] == [["·", "api", "›", "migrate"]], done.stderr
     assert "api: Succeeded: Job api-migrate-" in done.stdout
     again = here.run("migrate", **here.accounts())
     assert "api: Skipped: Job api-migrate-" in again.stdout

@@ -61,7 +61,7 @@ async def act(repository: Repository, settings: GitSettings, action: str, *more:
 
     async def person(lines: MemoryObjectReceiveStream[str]) -> None:
         async for line in lines:
-            if "waiting up to" in line:
+            if "waiting for the merge of" in line:
                 number = (await to_thread.run_sync(repository.pulls))[0]["number"]
                 await to_thread.run_sync(getattr(repository, action), number, *more)
                 acted.append(number)

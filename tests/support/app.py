@@ -57,9 +57,9 @@ class App:
         error = lines[-1] if lines else done.stderr[-2000:]
         return Call(done.returncode, done.stdout, error, done.stderr)
 
-    def deploy(self) -> dict[str, Any]:
-        """Deploy and return the receipt."""
-        done = self.call("deploy", "--receipt-only")
+    def deploy(self, *before: str) -> dict[str, Any]:
+        """Deploy, with flags of the module itself, and return the receipt."""
+        done = self.call("deploy", "--receipt-only", before=before)
         assert done.code == 0, done.error
         receipt: dict[str, Any] = json.loads(done.out)
         return receipt

@@ -6,7 +6,12 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from slipway_host.accounts import git_account, postgres_account, registry_account
+from slipway_host.accounts import (
+    git_account,
+    postgres_account,
+    recipients_account,
+    registry_account,
+)
 from slipway_host.config import Config
 from slipway_host.environ import Environ
 from slipway_host.errors import SettingsError
@@ -91,3 +96,18 @@ def test_an_empty_app_secret_is_refused(tmp_path: Path) -> None:
     for variables in ({"REDIS_URL": ""}, {"REDIS_URL_FILE": str(tmp_path / "empty")}):
         with pytest.raises(SettingsError, match="REDIS_URL is given and empty"):
             Environ(dict(variables), ["REDIS_URL"]).app_secrets({"REDIS_URL"})
+
+
+def test_others_are_told_with_the_address_of_the_log_that_github_actions_knows() -> None:  # R28
+    actions = {
+        "GITHUB_SERVER_URL": "https://github.com",
+        "GITHUB_REPOSITORY": "acme/api",
+        "GITHUB_RUN_ID": "4711",
+    }
+    variables = {"NOTIFY_WEBHOOK": "https://hooks.invalid/canary", "GH_PAT": "pat-canary", **actions}
+    found = recipients_account(Environ(variables))
+    assert "NOTIFY_WEBHOOK" not in variables
+    assert (text(found.webhook), text(found.token)) == ("https://hooks.invalid/canary", "pat-canary")
+    assert found.run_url == "https://github.com/acme/api/actions/runs/4711"
+    own = recipients_account(Environ({"GH_PAT": "pat-canary", "DEPLOYMENTS_TOKEN": "own-canary", **actions}))
+    assert text(own.token) == "own-canary"

@@ -14,9 +14,10 @@ import pytest
 
 from slipway_host import cli
 from slipway_host.call import Record
-from slipway_host.command import COMMANDS, parser
+from slipway_host.command import COMMANDS, GROUPS, parser
 from slipway_host.environ import SECRETS, Environ
 from slipway_host.errors import SettingsError
+from slipway_host.plain import Plain
 from slipway_host.progress import silent
 from slipway_host.run import Run
 from slipway_host.source import Source
@@ -56,6 +57,15 @@ def test_help_names_every_command_and_every_account() -> None:
     assert max(len(line) for line in text.splitlines()) <= 110
 
 
+def test_help_shows_each_command_once_in_a_group_and_fits_the_terminal(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert sorted(name for names in GROUPS.values() for name in names) == sorted(COMMANDS)
+    monkeypatch.setenv("COLUMNS", "60")
+    listed = parser().format_help().partition("deliver:")[2].partition("options:")[0]
+    assert max(map(len, listed.splitlines())) <= 60
+
+
 def test_the_effective_configuration_needs_no_account(folder: Path) -> None:
     done = run(folder, "config")
     assert done.returncode == 0, done.stderr
@@ -70,12 +80,19 @@ def test_the_effective_configuration_needs_no_account(folder: Path) -> None:
         (("secrets", "--service=apu"), 1, "unknown service 'apu': there are api; did you mean \"api\"?"),
         (("deploy", "--environment=prud"), 1, "prud"),
         (("deploy", "--commit=--output=x"), 1, "has no commit '--output=x'"),
-        (("config", "--config=absent.yaml"), 1, "absent.yaml cannot be read"),
+        (("config", "--config=absent.yaml"), 1, "there is no absent.yaml in "),
         (("migrate",), 1, "Error: migrate: REGISTRY_PASSWORD is not given. Landed: nothing. Next: export"),
-        (("status", "--app-secret=X"), 2, "unrecognized arguments: --app-secret=X"),
+        (
+            ("status", "--app-secret=X"),
+            2,
+            "unrecognized arguments: --app-secret=X, which another command takes.",
+        ),
         (("gitops", "--receipt=absent"), 1, "absent cannot be read"),
         (("deploy", "--image=api=latest"), 1, "is no image"),
-        (("deply",), 2, "invalid choice: 'deply'"),
+        (("deply",), 2, """invalid choice: 'deply', did you mean "deploy"? Next: slipway-host --help"""),
+        (("deploy", "--servce=api"), 2, '--servce=api, did you mean "--service"? Next: slipway-host --help'),
+        (("deploy", "--service"), 2, "--service: expected one argument. Next: slipway-host deploy --help"),
+        ((), 2, "Error: no command is given. Next: slipway-host --help"),
         (("history", "--limit=0"), 1, "--limit is 1 to 10000. Landed: nothing. Next: slipway-host history"),
         (("history",), 1, "Error: history: GH_PAT is not given. Landed: nothing. Next: export GH_PAT"),
         (("hold", "--lift", "--reason=x"), 1, "GH_PAT is not given"),
@@ -96,7 +113,15 @@ def test_what_is_wrong_is_said_in_one_line(
     assert done.returncode == code
     assert line in done.stderr.splitlines()[-1]
     assert done.stdout == ""
-    assert code == 2 or len(done.stderr.splitlines()) == 1
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_outside_of_a_repository_that_is_what_is_said(tmp_path: Path) -> None:
+    (tmp_path / "slipway.yaml").write_text(json.dumps(CONFIG))
+    done = run(tmp_path, "deploy")
+    assert (
+        "is in no git repository, and what is deployed is a commit. Landed: nothing. Next: cd " in done.stderr
+    )
 
 
 def test_doctor_prints_every_check_and_then_one_line_that_names_the_failed(folder: Path) -> None:  # R22
@@ -180,9 +205,9 @@ def test_progress_holds_no_escape_sequence_and_no_workflow_command(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     """Pods say things, too (fault 99)."""
-    cli._say("pod says \x1b[2J\x1b]0;x\x07\n::set-output name=a::b")
+    Plain(cli._say)("pod says \x1b[2J\x1b]0;x\x07\n::set-output name=a::b\n  a  table")
     said = capsys.readouterr().err
-    assert said.count("\n") == 1
+    assert said.splitlines()[2] == "  a  table"
     assert "\x1b" not in said
     assert "::" not in said
 

@@ -123,6 +123,12 @@ def test_the_page_is_yaml_of_the_values_that_count() -> None:
             "maxDatabaseAgeDays": 7,
             "refuseEndOfLife": False,
         },
+        "notifications": {
+            "events": ["deployed", "failed", "rolledBack", "waiting"],
+            "format": "slack",
+            "github": False,
+            "url": None,
+        },
     }
     ui, api = found["services"]["ui"], found["services"]["api-server"]
     assert ui["buildArgs"] == {

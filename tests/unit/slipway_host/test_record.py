@@ -10,7 +10,10 @@ from pydantic import SecretStr
 from slipway_host import receipt_keeper, record, recording
 from slipway_host.delivery import Delivery
 from slipway_host.passage import Accounts, Passage
+from slipway_host.plain import Plain
 from slipway_host.progress import silent
+from slipway_host.results import StageResult, Status
+from slipway_host.run import Run
 from slipway_host.settings import GitSettings, PostgresSettings, RegistrySettings, SecretsSettings
 from support.kube import FakeKube
 from support.receipts import document, service
@@ -105,3 +108,23 @@ def test_a_folder_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
     run = recording.Recording(document=document(run="20260801T000000-0001"), files={})
     recording.write(run, folder=str(tmp_path / "file" / "x"), step_summary="", log=log)
     assert "WARNING: the files of run 20260801T000000-0001 were not written" in log.lines[0]
+
+
+async def test_what_stages_say_is_noted_with_their_names_and_shown_by_the_view() -> None:
+    said: list[str] = []
+    log = record.Log(Plain(said.append))
+    run = Run(service="api", report=log, next_command="again")
+
+    async def act() -> StageResult:
+        log("migrate: one row")
+        return StageResult(stage="migrate", status=Status.SUCCEEDED, summary="done")
+
+    await run.stage("migrate", act)
+    assert [line.partition(" ")[2] for line in log.lines] == [
+        "api › migrate: one row",
+        "api › migrate: Succeeded in 0.0 s, done",
+    ]
+    assert [line.split() for line in said] == [
+        ["·", "api", "›", "migrate", "0.0", "s", "one", "row"],
+        ["✓", "api", "›", "migrate", "0.0", "s", "done"],
+    ]

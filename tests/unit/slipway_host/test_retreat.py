@@ -71,6 +71,7 @@ def call(*names: str, environments: dict[str, Any] | None = None) -> Call:
         registry=nobody,
         git=nobody,
         postgres=nobody,
+        recipients=nobody,
         cluster=cast("Any", None),
         report=Log(silent),
         by="ann",
