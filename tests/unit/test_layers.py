@@ -25,6 +25,7 @@ LAYERS = {
         "dockerfile",
         "environments",
         "errors",
+        "kpi_report",
         "names",
         "progress",
         "receipt_model",
