@@ -10,7 +10,7 @@ import anyio
 from slipway_host.git_files import GONE, Files
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Sequence
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,7 @@ class Commit:
         commit: full hash.
         parents: the commit's; more than one for a merge.
         when: author's date in ISO 8601.
+        landed: committer's date in the same form, of a merge or a rebase the later one.
         author: who wrote it, `name <address>`.
         message: all of it.
     """
@@ -36,6 +37,7 @@ class Commit:
     commit: str
     parents: tuple[str, ...]
     when: str
+    landed: str
     author: str
     message: str
 
@@ -66,31 +68,41 @@ class Log(Files):
         return trailers_of(text.decode(errors="replace"), name)
 
     async def versions(self, path: str) -> list[Version]:
-        """Return the commits of this copy that changed a file on the branch, newest first.
+        """Return the commits of this copy that changed a file on the branch, newest first."""
+        return (await self.versions_of([path]))[path]
+
+    async def versions_of(self, paths: Sequence[str]) -> dict[str, list[Version]]:
+        """Return each file's commits on the branch, newest first by ancestry, in one pass for all of them.
 
         A merge counts as one commit: what the branch held is what its first parents say.
         """
-        form = "%x01%H%x00%P%x00%aI%x00%an <%ae>%x00%B%x00"
-        shape = ("--first-parent", "-m", "--raw", "--no-abbrev", "--no-renames", f"--format={form}")
-        text = (await self._program.local("log", *shape, self.head, "--", path)).decode(errors="replace")
-        boundary, found = await self._boundary(), []
-        for record in text.split("\x01")[1:]:
-            commit, parents, when, author, message, raw = record.split("\0", 5)
-            # The oldest commit of a shallow copy has no parent here: it seems to write every file.
-            if commit in boundary:
-                continue
-            changed = raw.split()
-            blob = "" if changed[3] == GONE else changed[3]
-            found.append(
-                Version(
-                    commit=commit,
-                    parents=tuple(parents.split()),
-                    when=when,
-                    author=author,
-                    message=message,
-                    blob=blob,
-                )
-            )
+        form = "%H%x00%P%x00%aI%x00%cI%x00%an <%ae>%x00%B"
+        shape = ("--first-parent", "-m", "--raw", "-z", "--no-abbrev", "--no-renames", f"--format={form}")
+        text = (await self._program.local("log", *shape, self.head, "--", *paths)).decode(errors="replace")
+        boundary = await self._boundary()
+        found: dict[str, list[Version]] = {path: [] for path in paths}
+        # A message may hold any character but NUL, so nothing else ends a field.
+        fields = iter(text.split("\0"))
+        field = next(fields)
+        while field:
+            commit, parents, when, landed, author, message = field, *(next(fields) for _ in range(5))
+            field = next(fields)
+            while field.startswith((":", "\n:")):
+                blob, path = field.split()[3], next(fields)
+                field = next(fields)
+                # The oldest commit of a shallow copy has no parent here: it seems to write every file.
+                if path in found and commit not in boundary:
+                    found[path].append(
+                        Version(
+                            commit=commit,
+                            parents=tuple(parents.split()),
+                            when=when,
+                            landed=landed,
+                            author=author,
+                            message=message,
+                            blob="" if blob == GONE else blob,
+                        )
+                    )
         return found
 
     async def messages(self, since: str, until: str, path: str) -> str:

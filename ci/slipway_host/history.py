@@ -11,9 +11,10 @@ from slipway_host.caller import command
 from slipway_host.errors import ConflictError, NotFoundError, quote
 from slipway_host.git_log import trailers_of
 from slipway_host.image_change import IMAGE_DIGEST, ROLLED_BACK, SOURCE_COMMIT, named_for, source_of
+from slipway_host.values_reader import ValuesReader
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from slipway_host.git import Clone
     from slipway_host.git_log import Version
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 DEPLOY, ROLLBACK, OTHER = "deploy", "rollback", "other"
 BATCH = 100
 """Files read at once: one request of the server, and as many parsed as an answer is likely to need."""
+MANY = 4000
+"""The same where all are needed: what memory holds with ease."""
 _SUBJECT = re.compile(r"(rollback: revert to |Revert \")")
 _RETURNS = re.compile(r"Revert \"(rollback: |Revert )")
 """The revert of a rollback: what it leaves was not bad."""
@@ -38,6 +41,7 @@ class Entry:
         commit: the GitOps commit that brought it.
         source: the service's commit by the trailer, else empty.
         when: the author's date, ISO 8601.
+        landed: the committer's date, which a merge or a rebase renews.
         author: the author, name and address.
         kind: `deploy` by Slipway, `rollback` by Slipway or a git revert, `other` for what others wrote.
         subject: the commit's first line.
@@ -45,6 +49,7 @@ class Entry:
         status: how that run ended, `Deployed` or `Failed`, else empty.
         seconds: how long it took; None without a receipt.
         doubt: why its receipt is not verified; empty where it is, and without one.
+        begins: the commit made the file: it may as well have moved it here.
     """
 
     tag: str
@@ -59,10 +64,12 @@ class Entry:
     status: str = ""
     seconds: float | None = None
     doubt: str = ""
+    landed: str = ""
+    begins: bool = False
 
     def document(self) -> dict[str, Any]:
         """Return the entry as JSON values."""
-        return asdict(self)
+        return {name: value for name, value in asdict(self).items() if name not in {"landed", "begins"}}
 
 
 async def read(copy: Clone, app: str, path: str, *, limit: int) -> list[Entry]:
@@ -77,27 +84,55 @@ async def read(copy: Clone, app: str, path: str, *, limit: int) -> list[Entry]:
             return found
 
 
-async def _entries(copy: Clone, app: str, path: str, versions: Sequence[Version], limit: int) -> list[Entry]:
+async def read_all(copy: Clone, files: Mapping[str, str]) -> dict[str, list[Entry]]:
+    """Return everything that many values files named, each newest first.
+
+    The copy has to have the branch's whole history. Thousands of commits take seconds: one pass over
+    the log, the contents fetched at once, and few of them parsed.
+
+    Args:
+        copy: of the branch.
+        files: application → path of its values file.
+    """
+    versions = await copy.versions_of(list(dict.fromkeys(files.values())))
+    paths = {one.blob: path for path, found in versions.items() for one in found if one.blob}
+    reader, blobs, named = ValuesReader(), list(paths), {"": ("", "")}
+    for at in range(0, len(blobs), MANY):
+        for oid, data in (await copy.contents(blobs[at : at + MANY])).items():
+            named[oid] = reader.read(paths[oid], data)
+    return {app: await _entries(copy, app, path, versions[path], named=named) for app, path in files.items()}
+
+
+async def _entries(
+    copy: Clone,
+    app: str,
+    path: str,
+    versions: Sequence[Version],
+    limit: int | None = None,
+    *,
+    named: dict[str, tuple[str, str]] | None = None,
+) -> list[Entry]:
+    """Return what versions of a file named; what `named` does not know of their contents is read."""
     found: list[Entry] = []
-    named: dict[str, tuple[str, str]] = {"": ("", "")}
+    reader, named = ValuesReader(), {"": ("", "")} if named is None else named
     for at, version in enumerate(versions):
-        if len(found) >= limit:
+        if limit is not None and len(found) >= limit:
             break
         if at % BATCH == 0:
             # One more than the batch: each is compared with the one before it.
             blobs = [one.blob for one in versions[at : at + BATCH + 1] if one.blob not in named]
             for oid, data in (await copy.contents(blobs)).items():
-                tag = values.read_tag(data) or ""
-                # What no registry takes for a tag has never run: a template, or somebody's mistake.
-                named[oid] = (tag if values.TAG.fullmatch(tag) else "", values.read_digest(data) or "")
+                named[oid] = reader.read(path, data)
         image = named[version.blob]
-        before = named[versions[at + 1].blob] if at + 1 < len(versions) else ("", "")
-        if image[0] and image != before:
-            found.append(await _entry(copy, app, path, version, image))
+        older = versions[at + 1].blob if at + 1 < len(versions) else ""
+        if image[0] and image != named[older]:
+            found.append(await _entry(copy, app, path, version, image, begins=not older))
     return found
 
 
-async def _entry(copy: Clone, app: str, path: str, version: Version, image: tuple[str, str]) -> Entry:
+async def _entry(
+    copy: Clone, app: str, path: str, version: Version, image: tuple[str, str], *, begins: bool
+) -> Entry:
     message = version.message
     if len(version.parents) > 1:
         # What was merged says more than the merge.
@@ -116,6 +151,8 @@ async def _entry(copy: Clone, app: str, path: str, version: Version, image: tupl
         author=version.author,
         kind=ROLLBACK if back else DEPLOY if source else OTHER,
         subject=version.message.partition("\n")[0],
+        landed=version.landed,
+        begins=begins,
     )
 
 

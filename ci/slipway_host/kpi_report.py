@@ -74,7 +74,6 @@ class Deployment:
         commit: the GitOps commit.
         source: the service's commit, empty where nobody says.
         author: of the GitOps commit, name and address.
-        bot: whether the author is a machine.
         failed: it was rolled back, or its run failed after the commit had landed.
         recovery_seconds: from its landing to the end of the recovery; None where it did not fail, is not
             over, or the clocks disagree.
@@ -91,7 +90,6 @@ class Deployment:
     commit: str
     source: str = ""
     author: str = ""
-    bot: bool = False
     failed: bool = False
     recovery_seconds: float | None = None
     lead_seconds: tuple[float, ...] = ()

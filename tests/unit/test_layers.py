@@ -124,6 +124,7 @@ LAYERS = {
         "troubles",
         "undo",
         "values",
+        "values_reader",
         "vulnerability_db",
         "values_document",
         "waiting",
