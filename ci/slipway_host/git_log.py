@@ -29,7 +29,6 @@ class Commit:
         commit: full hash.
         parents: the commit's; more than one for a merge.
         when: author's date in ISO 8601.
-        landed: committer's date in the same form, of a merge or a rebase the later one.
         author: who wrote it, `name <address>`.
         message: all of it.
     """
@@ -37,7 +36,6 @@ class Commit:
     commit: str
     parents: tuple[str, ...]
     when: str
-    landed: str
     author: str
     message: str
 
@@ -76,7 +74,7 @@ class Log(Files):
 
         A merge counts as one commit: what the branch held is what its first parents say.
         """
-        form = "%H%x00%P%x00%aI%x00%cI%x00%an <%ae>%x00%B"
+        form = "%H%x00%P%x00%aI%x00%an <%ae>%x00%B"
         shape = ("--first-parent", "-m", "--raw", "-z", "--no-abbrev", "--no-renames", f"--format={form}")
         text = (await self._program.local("log", *shape, self.head, "--", *paths)).decode(errors="replace")
         boundary = await self._boundary()
@@ -85,7 +83,7 @@ class Log(Files):
         fields = iter(text.split("\0"))
         field = next(fields)
         while field:
-            commit, parents, when, landed, author, message = field, *(next(fields) for _ in range(5))
+            commit, parents, when, author, message = field, *(next(fields) for _ in range(4))
             field = next(fields)
             while field.startswith((":", "\n:")):
                 blob, path = field.split()[3], next(fields)
@@ -97,13 +95,17 @@ class Log(Files):
                             commit=commit,
                             parents=tuple(parents.split()),
                             when=when,
-                            landed=landed,
                             author=author,
                             message=message,
                             blob="" if blob == GONE else blob,
                         )
                     )
         return found
+
+    async def mainline(self) -> list[tuple[str, int]]:
+        """Return the branch's commits, newest first, with the committer's date in seconds since 1970."""
+        text = await self._program.local("log", "--first-parent", "--format=%H %ct", self.head)
+        return [(commit, int(when)) for commit, when in (line.split() for line in text.decode().splitlines())]
 
     async def messages(self, since: str, until: str, path: str) -> str:
         """Return the messages of the commits between two that changed a file, newest first."""

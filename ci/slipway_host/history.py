@@ -41,7 +41,6 @@ class Entry:
         commit: the GitOps commit that brought it.
         source: the service's commit by the trailer, else empty.
         when: the author's date, ISO 8601.
-        landed: the committer's date, which a merge or a rebase renews.
         author: the author, name and address.
         kind: `deploy` by Slipway, `rollback` by Slipway or a git revert, `other` for what others wrote.
         subject: the commit's first line.
@@ -64,12 +63,13 @@ class Entry:
     status: str = ""
     seconds: float | None = None
     doubt: str = ""
-    landed: str = ""
     begins: bool = False
 
     def document(self) -> dict[str, Any]:
         """Return the entry as JSON values."""
-        return {name: value for name, value in asdict(self).items() if name not in {"landed", "begins"}}
+        found = asdict(self)
+        del found["begins"]
+        return found
 
 
 async def read(copy: Clone, app: str, path: str, *, limit: int) -> list[Entry]:
@@ -151,7 +151,6 @@ async def _entry(
         author=version.author,
         kind=ROLLBACK if back else DEPLOY if source else OTHER,
         subject=version.message.partition("\n")[0],
-        landed=version.landed,
         begins=begins,
     )
 

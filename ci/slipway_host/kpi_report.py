@@ -32,7 +32,8 @@ class Figure:
         p90: nine in ten are no longer; of durations, else None.
         p95: nineteen in twenty are no longer; of durations, else None.
         target: from `kpis.targets`.
-        better: which side of the target is the good one.
+        sign: how the value has to compare with the target to meet it.
+        better: which direction is the good one.
         status: `met`, `missed`, or `unknown` where there is no value.
         count: how many events the value is based on.
         based_on: what was counted, in words: `receipts of 12 builds`.
@@ -51,6 +52,7 @@ class Figure:
     p90: float | None = None
     p95: float | None = None
     target: float
+    sign: Literal["<", "≤", ">", "≥"]
     better: Literal["lower", "higher"]
     status: Standing
     count: int
@@ -77,7 +79,8 @@ class Deployment:
         failed: it was rolled back, or its run failed after the commit had landed.
         recovery_seconds: from its landing to the end of the recovery; None where it did not fail, is not
             over, or the clocks disagree.
-        lead_seconds: of each commit that it brought first, from commit to `at`.
+        changes: how many commits of the service it brought first; 0 where nobody knows.
+        lead_seconds: the median of theirs, from commit to `at`; None where nobody knows.
         build_seconds: of its receipt, None without.
         deploy_seconds: GitOps commit to proof, of its receipt; None without.
         run: the run's id, empty where no receipt or trailer names one.
@@ -92,7 +95,8 @@ class Deployment:
     author: str = ""
     failed: bool = False
     recovery_seconds: float | None = None
-    lead_seconds: tuple[float, ...] = ()
+    changes: int = 0
+    lead_seconds: float | None = None
     build_seconds: float | None = None
     deploy_seconds: float | None = None
     run: str = ""

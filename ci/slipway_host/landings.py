@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from bisect import bisect_right
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    import datetime as dt
     from collections.abc import Sequence
 
 TOLERANCE_S = 60.0
@@ -19,7 +19,7 @@ class Landing:
     """When a commit landed.
 
     Args:
-        at: UTC; that of the commit before it where its own date cannot be.
+        at: UTC; between those before and after it where its own date cannot be.
         doubtful: its own date is more than a minute off: durations from or to it mean nothing.
     """
 
@@ -39,12 +39,16 @@ def landings(dates: Sequence[dt.datetime], *, now: dt.datetime) -> list[Landing]
     """
     capped = [min(date, now) for date in dates]
     right = _longest(capped)
-    last = capped[min(right)] if right else now
+    following, after = now, []
+    for at in range(len(capped) - 1, -1, -1):
+        following = capped[at] if at in right else following
+        after.append(following)
+    after.reverse()
+    last = after[0] if after else now
     found = []
-    for at, date in enumerate(capped):
-        last = date if at in right else last
-        off_s = abs((dates[at] - last).total_seconds())
-        found.append(Landing(last, doubtful=off_s > TOLERANCE_S))
+    for date, own, latest in zip(dates, capped, after, strict=True):
+        last = min(max(own, last), latest)
+        found.append(Landing(last, doubtful=abs((date - last).total_seconds()) > TOLERANCE_S))
     return found
 
 
