@@ -15,6 +15,7 @@ from slipway_host import commit_message
 from slipway_host import environments as inheritance
 from slipway_host.environments import MODE, WAIT, Environment, Mode, Scan, Wait
 from slipway_host.errors import nearest
+from slipway_host.kpi_targets import Kpis
 from slipway_host.names import (
     AuthorName,
     Branch,
@@ -45,6 +46,7 @@ __all__ = [
     "Generated",
     "GitOps",
     "Health",
+    "Kpis",
     "Migration",
     "Postgres",
     "Receipts",
@@ -186,6 +188,7 @@ class Config(Model):
     argocd: ArgoCD = Field(ArgoCD(), description="where Argo CD is")
     scanner: Scanner = Field(Scanner(), description="the scanner")
     signing: Signing = Field(Signing(), description="signatures of the images")
+    kpis: Kpis = Field(Kpis(), description="KPIs and their targets")
     environments: dict[DnsLabel, Environment] = Field(
         default_factory=dict, description="environments; dev and prod are there without being written"
     )

@@ -151,7 +151,8 @@ def recovery_time(found: Sample) -> Measured:
     failed = [event for event in found.deployments if event.failed and not event.later]
     seconds = [event.recovery_s for event in failed if event.recovery_s is not None]
     why = "no recovery is over, or clocks disagree" if failed else "no deployment failed"
-    based_on = f"{_plural(len(failed), 'failed deployment')}"
+    how = "receipts and rollbacks" if found.runs else "rollbacks alone"
+    based_on = f"{_plural(len(failed), 'failed deployment')}, {how}"
     return _durations(seconds, based_on, why=why, left_out=len(failed) - len(seconds))
 
 
@@ -189,7 +190,9 @@ def change_fail_rate(found: Sample) -> Measured:
     Those are the ones that a rollback left, and by receipts those whose run failed after the commit.
     """
     deployments = found.deployments
-    based_on = f"{_plural(len(deployments), 'deployment')}"
+    # Without receipts, a rollback is the one sign of a failure: what was mended by a next deploy is not seen.
+    how = "receipts and rollbacks" if found.runs else "rollbacks alone"
+    based_on = f"{_plural(len(deployments), 'deployment')}, {how}"
     if not deployments:
         return Measured(count=0, based_on=based_on, why="no deployment")
     failed = sum(event.failed for event in deployments)

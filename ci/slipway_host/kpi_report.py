@@ -7,11 +7,17 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
+import inspect
 import json
+import re
+import sys
 from dataclasses import dataclass
 from typing import Any, Literal
 
 KPIS_VERSION = 1
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
+IDENTITY = "urn:slipway:kpis:1"
+_ARGUMENT = re.compile(r"^    (\w+): (.*?)(?=^    \w|\Z)", re.MULTILINE | re.DOTALL)
 
 Unit = Literal["seconds", "ratio", "perDay"]
 Standing = Literal["met", "missed", "unknown"]
@@ -202,3 +208,42 @@ def _plain(value: Any) -> Any:
 def _camel(name: str) -> str:
     first, *rest = name.split("_")
     return first + "".join(word.capitalize() for word in rest)
+
+
+def json_schema() -> dict[str, Any]:
+    """Return the schema of the JSON document, with what the classes say of their fields."""
+    from pydantic import TypeAdapter
+
+    found = TypeAdapter(KpiReport).json_schema()
+    definitions = found.pop("$defs")
+    for part, kind in (
+        (Figure, "Figure"),
+        (Deployment, "Deployment"),
+        (Day, "Day"),
+        (ServiceKpis, "ServiceKpis"),
+    ):
+        definitions[kind] = _described(definitions[kind], part)
+    whole = _described(found, KpiReport)
+    whole["properties"] = {"kpisVersion": {"const": KPIS_VERSION}, **whole["properties"]}
+    whole["required"] = ["kpisVersion", *whole["required"]]
+    return {"$schema": DIALECT, "$id": IDENTITY, **whole, "title": "KPIs", "$defs": definitions}
+
+
+def _described(schema: dict[str, Any], part: type) -> dict[str, Any]:
+    text = inspect.getdoc(part) or ""
+    said = {name: " ".join(words.split()) for name, words in _ARGUMENT.findall(text.partition("Args:\n")[2])}
+    properties = {}
+    for name, field in schema["properties"].items():
+        kept = {key: value for key, value in field.items() if key not in {"title", "default"}}
+        properties[_camel(name)] = {**kept, "description": said[name]} if name in said else kept
+    # Every key is always written.
+    return {
+        "type": "object",
+        "description": text.partition("\n")[0],
+        "properties": properties,
+        "required": list(properties),
+    }
+
+
+if __name__ == "__main__":
+    sys.stdout.write(json.dumps(json_schema(), indent=2, ensure_ascii=False) + "\n")

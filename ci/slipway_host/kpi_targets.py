@@ -8,7 +8,7 @@ from pydantic import Field
 
 from slipway_host.names import Model
 
-Seconds = Annotated[float, Field(gt=0, le=366 * 86400)]
+Seconds = Annotated[float, Field(ge=1, le=366 * 86400)]
 Ratio = Annotated[float, Field(ge=0, le=1)]
 
 
@@ -23,7 +23,7 @@ class KpiTargets(Model):
     recovery_time_s: Seconds = Field(
         1800, description="seconds until a failed deployment is recovered from: less than that"
     )
-    deployments_per_day: Annotated[float, Field(gt=0)] = Field(
+    deployments_per_day: Annotated[float, Field(ge=0.01, le=1000)] = Field(
         1, description="deployments a day, weekends included: that or more"
     )
     lead_time_s: Seconds = Field(86400, description="seconds from a commit to its deployment: less than that")

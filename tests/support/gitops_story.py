@@ -85,9 +85,7 @@ class Story:
         """Make the repository, and return the hash of each mark."""
         env = {"PATH": os.environ["PATH"], "HOME": str(bare.parent), "GIT_CONFIG_NOSYSTEM": "1"}
         if not bare.exists():
-            subprocess.run(
-                ["git", "init", "-q", "--bare", "-b", "main", bare], check=True, env=env
-            )
+            subprocess.run(["git", "init", "-q", "--bare", "-b", "main", bare], check=True, env=env)
             for name in ("allowFilter", "allowAnySHA1InWant"):
                 subprocess.run(["git", "config", f"uploadpack.{name}", "true"], cwd=bare, check=True, env=env)
         marks = bare / "story-marks"

@@ -41,6 +41,7 @@ def test_functions_are_the_stages_of_the_chain_and_the_chain() -> None:
         "history",
         "hold",
         "image",
+        "kpis",
         "logs",
         "metrics",
         "rbac",
