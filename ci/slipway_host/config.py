@@ -34,6 +34,7 @@ from slipway_host.names import (
     SqlUser,
     problem,
 )
+from slipway_host.pricing import Cost
 from slipway_host.services import Database, Generated, Health, Migration, Secrets, Service, Test, Workload
 from slipway_host.signing import Signing
 
@@ -41,6 +42,7 @@ __all__ = [
     "ArgoCD",
     "Author",
     "Config",
+    "Cost",
     "Database",
     "Environment",
     "Generated",
@@ -188,6 +190,7 @@ class Config(Model):
     argocd: ArgoCD = Field(ArgoCD(), description="where Argo CD is")
     scanner: Scanner = Field(Scanner(), description="the scanner")
     signing: Signing = Field(Signing(), description="signatures of the images")
+    cost: Cost = Field(Cost(), description="costs of what runs")
     kpis: Kpis = Field(Kpis(), description="KPIs and their targets")
     environments: dict[DnsLabel, Environment] = Field(
         default_factory=dict, description="environments; dev and prod are there without being written"

@@ -75,5 +75,5 @@ def first(tag: str = "v0", hours: float = 2000) -> tuple[float, Entry]:
     return hours, entry(tag, begins=True)
 
 
-def deploy(hours: float, tag: str, **more: str) -> tuple[float, Entry]:
-    return hours, entry(tag, kind=DEPLOY, **more)
+def deploy(hours: float, tag: str) -> tuple[float, Entry]:
+    return hours, entry(tag, kind=DEPLOY)

@@ -65,7 +65,8 @@ def test_frequency_counts_what_landed_and_compares_with_the_window_before() -> N
 def test_a_service_counts_since_it_is_there_and_before_that_nothing_is_known() -> None:
     found = measured(told(first(hours=10 * DAY), *[deploy(h, f"v{h}") for h in (50, 40, 30)]))
     figure = found["deploymentFrequency"]
-    assert (figure.value, figure.previous, figure.trend) == (pytest.approx(0.3), None, "unknown")
+    assert figure.value == pytest.approx(0.3)
+    assert (figure.previous, figure.trend) == (None, "unknown")
     young = measured(told(first(hours=2), deploy(1, "v1")))["deploymentFrequency"]
     assert young.value == 1
 
