@@ -86,11 +86,11 @@ def _money_of(one: Expense, which: str) -> str:
     now = one.cost(kind, one.replicas.now)
     if now is None:
         return "no upper bound: a container has no limit"
-    said = _money(now, one)
+    said = f"{now:.2f} {one.prices.currency} a month" + ("" if kind == "requests" else " at most")
     least, most = (one.cost(kind, count) for count in (one.replicas.least, one.replicas.most))
     if least is not None and most is not None and least != most:
-        said += f", between {_money(least, one)} and {_money(most, one)} as it scales"
-    return said + ("" if kind == "requests" else " at most")
+        said += f", {least:.2f} to {most:.2f} as it scales"
+    return said + (" (example prices)" if one.example else "")
 
 
 def _money(value: Decimal, one: Expense) -> str:

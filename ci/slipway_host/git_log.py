@@ -10,7 +10,7 @@ import anyio
 from slipway_host.git_files import GONE, Files
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection, Iterator, Sequence
 
 
 @dataclass(frozen=True)
@@ -51,6 +51,27 @@ class Version(Commit):
     blob: str
 
 
+_RAW = ("--raw", "-z", "--no-abbrev", "--no-renames")
+
+
+def _records(text: bytes, *, fields: int) -> Iterator[tuple[list[str], dict[str, str]]]:
+    """Yield what `git log` with `_RAW` printed: each commit's fields, and path → content of what it changed.
+
+    A message may hold any character but NUL, so nothing else ends a field.
+    """
+    parts = iter(text.decode(errors="replace").split("\0"))
+    part = next(parts)
+    while part:
+        values = [part, *(next(parts) for _ in range(fields - 1))]
+        changes = {}
+        part = next(parts)
+        while part.startswith((":", "\n:")):
+            path = next(parts)
+            changes[path] = part.split()[3]
+            part = next(parts)
+        yield values, changes
+
+
 def trailers_of(message: str, name: str) -> tuple[str, ...]:
     """Return a trailer's values wherever they stand: a squash on a server puts lines of its own below."""
     lines = (line.partition(": ") for line in message.splitlines())
@@ -75,21 +96,15 @@ class Log(Files):
         A merge counts as one commit: what the branch held is what its first parents say.
         """
         form = "%H%x00%P%x00%aI%x00%an <%ae>%x00%B"
-        shape = ("--first-parent", "-m", "--raw", "-z", "--no-abbrev", "--no-renames", f"--format={form}")
-        text = (await self._program.local("log", *shape, self.head, "--", *paths)).decode(errors="replace")
+        text = await self._program.local(
+            "log", "--first-parent", "-m", *_RAW, f"--format={form}", self.head, "--", *paths
+        )
         boundary = await self._boundary()
         found: dict[str, list[Version]] = {path: [] for path in paths}
-        # A message may hold any character but NUL, so nothing else ends a field.
-        fields = iter(text.split("\0"))
-        field = next(fields)
-        while field:
-            commit, parents, when, author, message = field, *(next(fields) for _ in range(4))
-            field = next(fields)
-            while field.startswith((":", "\n:")):
-                blob, path = field.split()[3], next(fields)
-                field = next(fields)
-                # The oldest commit of a shallow copy has no parent here: it seems to write every file.
-                if path in found and commit not in boundary:
+        for (commit, parents, when, author, message), changes in _records(text, fields=5):
+            # The oldest commit of a shallow copy has no parent here: it seems to write every file.
+            for path, blob in changes.items() if commit not in boundary else ():
+                if path in found:
                     found[path].append(
                         Version(
                             commit=commit,
@@ -100,6 +115,37 @@ class Log(Files):
                             blob="" if blob == GONE else blob,
                         )
                     )
+        return found
+
+    async def merged(self, paths: Sequence[str]) -> dict[tuple[str, str], str]:
+        """Return the messages of what was merged, newest first, by merge on the branch and changed file.
+
+        Two passes for all merges: one for each takes long where people pull before they push.
+        """
+        listed = (await self._program.local("rev-list", "--parents", self.head)).decode()
+        parents = {commit: before for commit, *before in (line.split() for line in listed.splitlines())}
+        chain = [self.head]
+        while parents.get(chain[-1]):
+            chain.append(parents[chain[-1]][0])
+        merge_of: dict[str, str] = {}
+        known: set[str] = set()
+        for merge in reversed(chain):
+            known.add(merge)
+            stack = parents.get(merge, [])[1:]
+            while stack:
+                commit = stack.pop()
+                if commit not in known:
+                    known.add(commit)
+                    merge_of[commit] = merge
+                    stack += parents.get(commit, [])
+        found: dict[tuple[str, str], str] = {}
+        if merge_of:
+            shape = ("--full-history", "--no-merges", "--topo-order", *_RAW, "--format=%H%x00%B")
+            text = await self._program.local("log", *shape, self.head, "--", *paths)
+            for (commit, message), changes in _records(text, fields=2):
+                for path in changes if commit in merge_of else ():
+                    key = (merge_of[commit], path)
+                    found[key] = f"{found[key]}\n{message}" if key in found else message
         return found
 
     async def mainline(self) -> list[tuple[str, int]]:

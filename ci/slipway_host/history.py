@@ -100,7 +100,11 @@ async def read_all(copy: Clone, files: Mapping[str, str]) -> dict[str, list[Entr
     for at in range(0, len(blobs), MANY):
         for oid, data in (await copy.contents(blobs[at : at + MANY])).items():
             named[oid] = reader.read(paths[oid], data)
-    return {app: await _entries(copy, app, path, versions[path], named=named) for app, path in files.items()}
+    merged = await copy.merged(list(versions))
+    return {
+        app: await _entries(copy, app, path, versions[path], named=named, merged=merged)
+        for app, path in files.items()
+    }
 
 
 async def _entries(
@@ -111,8 +115,13 @@ async def _entries(
     limit: int | None = None,
     *,
     named: dict[str, tuple[str, str]] | None = None,
+    merged: Mapping[tuple[str, str], str] | None = None,
 ) -> list[Entry]:
-    """Return what versions of a file named; what `named` does not know of their contents is read."""
+    """Return what versions of a file named.
+
+    What `named` does not know of their contents is read, and without `merged` the message of each commit
+    that was merged.
+    """
     found: list[Entry] = []
     reader, named = ValuesReader(), {"": ("", "")} if named is None else named
     for at, version in enumerate(versions):
@@ -126,17 +135,21 @@ async def _entries(
         image = named[version.blob]
         older = versions[at + 1].blob if at + 1 < len(versions) else ""
         if image[0] and image != named[older]:
-            found.append(await _entry(copy, app, path, version, image, begins=not older))
+            message = version.message
+            if len(version.parents) > 1:
+                # What was merged says more than the merge.
+                since = version.parents[0]
+                more = (
+                    await copy.messages(since, version.commit, path)
+                    if merged is None
+                    else merged.get((version.commit, path), "")
+                )
+                message = f"{message}\n{more}"
+            found.append(_entry(app, version, message, image, begins=not older))
     return found
 
 
-async def _entry(
-    copy: Clone, app: str, path: str, version: Version, image: tuple[str, str], *, begins: bool
-) -> Entry:
-    message = version.message
-    if len(version.parents) > 1:
-        # What was merged says more than the merge.
-        message = f"{message}\n{await copy.messages(version.parents[0], version.commit, path)}"
+def _entry(app: str, version: Version, message: str, image: tuple[str, str], *, begins: bool) -> Entry:
     source = source_of(trailers_of(message, SOURCE_COMMIT), app) or ""
     digest = image[1] or named_for(trailers_of(message, IMAGE_DIGEST), app, values.DIGEST) or ""
     back = trailers_of(message, ROLLED_BACK) or _SUBJECT.match(message) or _REVERTS.search(message)

@@ -60,7 +60,7 @@ class Question:
     def __post_init__(self) -> None:
         """Refuse a window that means nothing."""
         if not 1 <= self.days <= MOST_DAYS:
-            raise SettingsError(f"--days is 1 to {MOST_DAYS}", next_command="kpis --days=30")
+            raise SettingsError(f"--days is 1 to {MOST_DAYS}")
 
 
 async def measure(question: Question, *, protocols: Collection[str] = git.SAFE_PROTOCOLS) -> KpiReport:

@@ -40,7 +40,7 @@ def test_quantities_are_what_the_official_client_makes_of_them() -> None:
     for _ in range(500):
         number = rnd.choice([str(rnd.randrange(10**6)), f"{rnd.randrange(1000)}.{rnd.randrange(1000)}"])
         text = number + rnd.choice(units)
-        assert quantity(text) == parse_quantity(text), text
+        assert quantity(text) == parse_quantity(text), text  # type: ignore[no-untyped-call]
 
 
 @pytest.mark.parametrize("text", ["", "m", "1 Gi", "1gi", "1K", "0x1", "1e", "1e3Mi", "--1", "1,5", "\u0661"])
