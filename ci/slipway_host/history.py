@@ -14,7 +14,7 @@ from slipway_host.image_change import IMAGE_DIGEST, ROLLED_BACK, SOURCE_COMMIT, 
 from slipway_host.values_reader import ValuesReader
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from slipway_host.git import Clone
     from slipway_host.git_log import Version
@@ -48,7 +48,7 @@ class Entry:
         status: how that run ended, `Deployed` or `Failed`, else empty.
         seconds: how long it took; None without a receipt.
         doubt: why its receipt is not verified; empty where it is, and without one.
-        begins: the commit made the file: it may as well have moved it here.
+        begins: nothing older was read, or the commit made the file: it may as well have moved it here.
     """
 
     tag: str
@@ -84,8 +84,8 @@ async def read(copy: Clone, app: str, path: str, *, limit: int) -> list[Entry]:
             return found
 
 
-async def read_all(copy: Clone, files: Mapping[str, str]) -> dict[str, list[Entry]]:
-    """Return everything that many values files named, each newest first.
+async def read_all(copy: Clone, files: Mapping[str, str], young: Collection[str]) -> dict[str, list[Entry]]:
+    """Return what many values files named lately, each newest first, with what they named just before.
 
     The copy has to have the branch's whole history. Thousands of commits take seconds: one pass over
     the log, the contents fetched at once, and few of them parsed.
@@ -93,8 +93,13 @@ async def read_all(copy: Clone, files: Mapping[str, str]) -> dict[str, list[Entr
     Args:
         copy: of the branch.
         files: application → path of its values file.
+        young: commits of the branch up to its head, without a gap. Of each file, the newest version that
+            is older is the last entry, and `begins` there.
     """
-    versions = await copy.versions_of(list(dict.fromkeys(files.values())))
+    every = await copy.versions_of(list(dict.fromkeys(files.values())))
+    versions = {
+        path: found[: 1 + sum(version.commit in young for version in found)] for path, found in every.items()
+    }
     paths = {one.blob: path for path, found in versions.items() for one in found if one.blob}
     reader, blobs, named = ValuesReader(), list(paths), {"": ("", "")}
     for at in range(0, len(blobs), MANY):

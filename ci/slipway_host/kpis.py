@@ -85,15 +85,16 @@ async def measure(question: Question, *, protocols: Collection[str] = git.SAFE_P
             )
             async with git.clone(settings, protocols=protocols, depth=None) as copy:
                 await copy.fetch()
-                mainline = (await copy.mainline())[::-1]
-                entries = await history.read_all(copy, {one.app: one.values for one in targets})
+                landed = _landed(await copy.mainline(), question.now)
+                # What ran before the two windows tells a return to it from a deployment.
+                oldest = window.before().before().since
+                young = {commit for commit, landing in landed.items() if landing.at > oldest}
+                entries = await history.read_all(copy, {one.app: one.values for one in targets}, young)
                 kept = await receipts.verified(copy, targets, kept)
                 address, head = str(copy.address), copy.head
             delivered = await _delivered(question, notes)
     except TimeoutError as error:
         raise DeadlineError(f"the history could not be read within {DEADLINE_S:.0f} s") from error
-    dates = [dt.datetime.fromtimestamp(when, dt.UTC) for _, when in mainline]
-    landed = dict(zip((commit for commit, _ in mainline), landings(dates, now=question.now), strict=True))
     stories = [
         _story(question, target, entries[target.app], landed, kept[target.service], delivered, notes)
         for target in targets
@@ -170,6 +171,14 @@ def facts(stored: Stored) -> RunFacts | None:
         build_s=build.seconds if build and build.status == "Succeeded" else None,
         deploy_s=deploy_s,
     )
+
+
+def _landed(mainline: Sequence[tuple[str, int]], now: dt.datetime) -> dict[str, Landing]:
+    """Return when each commit of the branch landed; they come newest first."""
+    oldest_first = mainline[::-1]
+    dates = [dt.datetime.fromtimestamp(when, dt.UTC) for _, when in oldest_first]
+    commits = (commit for commit, _ in oldest_first)
+    return dict(zip(commits, landings(dates, now=now), strict=True))
 
 
 def _story(

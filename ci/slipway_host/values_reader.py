@@ -2,7 +2,7 @@
 
 A parser written in Python takes milliseconds for a file, and a branch has thousands of versions of one that
 differ in the tag alone. What was parsed once tells where the scalars stand; a version that has the same
-bytes everywhere else, and a scalar of the same style in their places, can mean nothing else.
+bytes everywhere else, and such scalars in their places, can mean nothing else.
 """
 
 from __future__ import annotations
@@ -17,9 +17,11 @@ from slipway_host.values_document import Document
 SHAPES = 4
 """Of each file, how many are remembered: a branch that changes back and forth needs two."""
 _DIGEST = rb"sha256:[0-9a-f]{64}"
+_TAG = rb"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}"
 # A plain null is no tag, though it looks like one.
-_PLAIN = rb"(?!(?:null|Null|NULL)(?![A-Za-z0-9_.-]))[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}"
-_QUOTED = rb"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}"
+_NOT_NULL = rb"(?!(?:null|Null|NULL)(?![A-Za-z0-9_.-]))"
+_BEFORE, _AFTER = (" ", "\n"), (" ", "\n", "\r", "")
+"""What stands around a scalar that may be quoted or not and stays one of its own."""
 
 
 class ValuesReader:
@@ -59,7 +61,7 @@ def _parse(data: bytes) -> tuple[str, str, re.Pattern[bytes] | None]:
     tag = document.events[entry.value]
     if not values.TAG.fullmatch(tag.value or ""):
         return "", "", None
-    holes = [(tag.start, tag.end, "tag", _QUOTED)]
+    holes = [(tag.start, tag.end, "tag", _TAG)]
     try:
         pinned = document.find(image, "digest")
     except SettingsError:
@@ -81,8 +83,15 @@ def _pattern(text: str, holes: list[tuple[int, int, str, bytes]]) -> re.Pattern[
         inner = source[len(quote) : len(source) - len(quote)]
         if not re.fullmatch(content, inner.encode()):
             return None
-        mark = quote.encode()
-        written = content if quote or name == "digest" else _PLAIN
-        parts += [re.escape(text[at:start].encode()), mark, f"(?P<{name}>".encode(), written, b")", mark]
+        free = text[start - 1 : start] in _BEFORE and text[end : end + 1] in _AFTER
+        mark = b"[\"']?" if free else quote.encode()
+        guard = _NOT_NULL if name == "tag" and (free or not quote) else b""
+        parts += [
+            re.escape(text[at:start].encode()),
+            f"(?P<{name}_quote>".encode() + mark + b")",
+            guard,
+            f"(?P<{name}>".encode() + content + b")",
+            f"(?P={name}_quote)".encode(),
+        ]
         at = end
     return re.compile(b"".join([*parts, re.escape(text[at:].encode())]))

@@ -218,10 +218,18 @@ async def test_all_files_at_once_are_read_as_each_by_itself(tmp_path: Path) -> N
         files = {app: path(app) for app in ("api", "ui", "worker", "absent")}
         async with git.clone(settings, protocols=("file",), depth=None) as copy:
             await copy.fetch()
-            found = await history.read_all(copy, files)
+            everything = [commit for commit, _ in await copy.mainline()]
+            found = await history.read_all(copy, files, everything)
             merges += len(await copy.merged(list(files.values())))
             for app, entries in found.items():
-                assert entries == await history.read(copy, app, path(app), limit=1000), app
+                whole = await history.read(copy, app, path(app), limit=1000)
+                assert entries == whole, app
+            young = everything[: rnd.randrange(len(everything))]
+            for app, entries in (await history.read_all(copy, files, young)).items():
+                whole = await history.read(copy, app, path(app), limit=1000)
+                lately = [entry for entry in whole if entry.commit in young]
+                assert entries[: len(lately)] == lately
+                assert len(entries) <= len(lately) + 1
     assert merges > 5
 
 
