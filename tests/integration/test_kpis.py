@@ -16,7 +16,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from pydantic import SecretStr
 
-from slipway_host import kpis, receipts
+from slipway_host import kpis, receipt_keeper
 from slipway_host.gitops import commit_images
 from slipway_host.image_change import ImageChange
 from slipway_host.loader import load_config
@@ -167,7 +167,7 @@ async def deploy(settings: GitSettings, commit: str, *, failed: bool = False, ba
     written = document(told, environment="dev", commit=commit, tag=commit[:8])
     config = load_config(json.dumps(CONFIG), path="slipway.yaml")
     target = target_of(config, "api", environment="dev", commit=commit)
-    await receipts.store(settings, written, [target], report=silent)
+    await receipt_keeper.store(settings, written, [target], report=silent)
     return done.commit
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from slipway_host import kpis, receipts
+from slipway_host import kpis, receipt_keeper
 from slipway_host.errors import NotFoundError, SettingsError
 from slipway_host.kpi_report import KpiReport
 from slipway_host.loader import load_config
@@ -177,7 +177,7 @@ async def run(
     }
     written = document(told, run=f"{now:%Y%m%dT%H%M%S}-{number:04x}", commit=source, tag=source[:8])
     target = question(settings).targets
-    await receipts.store(settings, written, target, report=silent, protocols=("file",))
+    await receipt_keeper.store(settings, written, target, report=silent, protocols=("file",))
 
 
 async def test_receipts_say_how_long_runs_took_and_how_they_ended(remote: Remote) -> None:
