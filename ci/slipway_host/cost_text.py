@@ -44,7 +44,9 @@ def _lines(one: Expense) -> list[str]:
     what = f"{target.workload_kind}/{target.workload_name} in namespace {target.namespace}"
     scaled = one.replicas
     by = (
-        f", {scaled.autoscaler} scales them from {scaled.least} to {scaled.most}" if scaled.autoscaler else ""
+        f", autoscaler {scaled.autoscaler} scales them from {scaled.least} to {scaled.most}"
+        if scaled.autoscaler
+        else ""
     )
     lines = [f"  {what}: {_pods(count)}{by}"]
     rows: list[tuple[str, ...]] = [("", "CPU REQUEST", "LIMIT", "MEMORY REQUEST", "LIMIT")]

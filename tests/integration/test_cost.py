@@ -99,7 +99,7 @@ async def test_two_containers_and_an_autoscaler_before_and_after_a_rollout(
     assert api["unknown"] == []
 
     text = here.run("cost")
-    assert "2 pods, api scales them from 2 to 4" in text.stdout
+    assert "2 pods, autoscaler api scales them from 2 to 4" in text.stdout
     assert "last rollout: revision 1 to 2, a pod's cpu 20m → 40m: +0.58 EUR a month for 2 pods" in text.stdout
     assert "EXAMPLE" not in text.stdout
 

@@ -107,7 +107,7 @@ async def test_an_autoscaler_makes_it_a_range() -> None:
     found = await spent(cluster)
     assert (found.replicas.now, found.replicas.least, found.replicas.most) == (2, 1, 5)
     text = cost_text.screen([found], environment="prod")
-    assert "2 pods, api-hpa scales them from 1 to 5" in text
+    assert "2 pods, autoscaler api-hpa scales them from 1 to 5" in text
     assert "10.22 EUR a month, 5.11 to 25.55 as it scales\n" in text
 
 
