@@ -43,11 +43,8 @@ def _lines(one: Expense) -> list[str]:
     target, count = one.target, one.replicas.now
     what = f"{target.workload_kind}/{target.workload_name} in namespace {target.namespace}"
     scaled = one.replicas
-    by = (
-        f", autoscaler {scaled.autoscaler} scales them from {scaled.least} to {scaled.most}"
-        if scaled.autoscaler
-        else ""
-    )
+    name = scaled.autoscaler
+    by = f", autoscaler {name} scales them from {scaled.least} to {scaled.most}" if name else ""
     lines = [f"  {what}: {_pods(count)}{by}"]
     rows: list[tuple[str, ...]] = [("", "CPU REQUEST", "LIMIT", "MEMORY REQUEST", "LIMIT")]
     for box in one.pod.containers:
