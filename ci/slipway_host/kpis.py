@@ -191,7 +191,7 @@ def _story(
     notes: _Notes,
 ) -> Story:
     if not entries:
-        problem = f"{target.values} on {question.settings.branch} names no image, and never did"
+        problem = f"no commit on {question.settings.branch} names an image in {target.values}"
         return Story(service=target.service, problem=problem)
     # Of a run that ended before its commit there is nothing that the branch could confirm.
     believed = [one for one in kept.receipts if one.verified or one.doubt == NO_COMMIT]
