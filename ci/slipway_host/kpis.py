@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import anyio
 
 from slipway_host import git, history, kpi_figures, kpi_prometheus, kpi_text, receipts
+from slipway_host.caller import command
 from slipway_host.deployments import DEPLOYED, FAILED, RunFacts, Story, story
 from slipway_host.errors import DeadlineError, DeliveryError, SettingsError, quote
 from slipway_host.holds import HELD
@@ -60,7 +61,9 @@ class Question:
     def __post_init__(self) -> None:
         """Refuse a window that means nothing."""
         if not 1 <= self.days <= MOST_DAYS:
-            raise SettingsError(f"--days is 1 to {MOST_DAYS}")
+            raise SettingsError(
+                f"--days is 1 to {MOST_DAYS}", stage="kpis", next_command=command("kpis", "--days=30")
+            )
 
 
 async def measure(question: Question, *, protocols: Collection[str] = git.SAFE_PROTOCOLS) -> KpiReport:

@@ -158,6 +158,7 @@ LAYERS = {
         "kpis",
         "overview",
         "passage",
+        "reckoning",
         "recording",
         "remedies",
         "retreat",

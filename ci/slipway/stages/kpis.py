@@ -4,10 +4,10 @@ from typing import Annotated
 
 from dagger import Doc
 
-from slipway.each import NOBODY
+from slipway.calls import open_call
+from slipway.each import told
 from slipway.errors import stage_function
 from slipway.inputs import ServiceNames, Stage
-from slipway.work import open_works
 
 
 class KpisStage(Stage):
@@ -29,23 +29,10 @@ class KpisStage(Stage):
         From the history of the values files, whoever wrote it, and from receipts where there are some.
         Each figure says on how much it is based; what is not known is called unknown.
         """
-        import datetime as dt
+        from slipway_host import reckoning
 
-        from slipway_host import kpis
-
-        checkout, works = await open_works(self, service, "", clean=False, command="dagger call kpis")
-        if not works:
-            return NOBODY
-        question = kpis.Question(
-            config=checkout.config,
-            environment=self.environment,
-            targets=[work.target for work in works],
-            settings=await works[0].git(),
-            days=days,
-            commits=checkout,
-            now=dt.datetime.now(dt.UTC),
-        )
-        return kpis.said(await kpis.measure(question), as_json=as_json, as_prometheus=as_prometheus)
+        call = await open_call(self, "kpis", service)
+        return told(await reckoning.kpis(call, days=days, as_json=as_json, as_prometheus=as_prometheus))
 
 
 STAGE = KpisStage
