@@ -38,6 +38,7 @@ lock: $(BIN)/.made
 schema: $(BIN)/.made
 	PYTHONPATH=ci $(BIN)/python -m slipway_host.schema > schema/slipway.schema.json
 	PYTHONPATH=ci $(BIN)/python -m slipway_host.receipt_model > schema/receipt.schema.json
+	PYTHONPATH=ci $(BIN)/python -m slipway_host.kpi_report > schema/kpis.schema.json
 	PYTHONPATH=ci $(BIN)/python -m slipway_host.reference > docs/configuration.md
 	PYTHONPATH=ci $(BIN)/python -m slipway.functions > docs/functions.md
 

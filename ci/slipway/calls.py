@@ -29,6 +29,7 @@ def call_of(inputs: Stage, checkout: Checkout, works: list[Work]) -> "Call":
         cluster=partial(cluster, inputs),
         report=say,
         by=inputs.git_username,
+        commits=checkout,
         source_url=checkout.url,
         dsn=inputs.postgres_dsn is not None,
     )

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 REMOTE_URL = re.compile(r'\[remote "origin"\][^\[]*?\burl\s*=\s*(\S+)')
 LISTED = 5
+LONG_HISTORY = 20_000
+"""Commits that are asked when each was made."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,6 +76,16 @@ class Checkout:
         history = self.repository.head().tree(depth=HISTORY).directory(".git")
         said = await _git(history, "rev-list", self.commit)
         return frozenset(said.split()) - {self.commit}
+
+    async def log(self, form: str, *paths: str) -> str:
+        """Return a line for each of the newest commits up to HEAD, or for those that changed these paths.
+
+        Args:
+            form: of a line, as for `git log --format`.
+            paths: from the repository's root.
+        """
+        history = self.repository.head().tree(depth=LONG_HISTORY).directory(".git")
+        return await _git(history, "log", f"--format={form}", self.commit, "--", *paths)
 
     @cached_property
     def committed_at(self) -> Once[dt.datetime]:

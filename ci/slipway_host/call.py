@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from slipway_host.recipients import Recipients
     from slipway_host.record import Log
     from slipway_host.settings import GitSettings, PostgresSettings, RegistrySettings, Target
+    from slipway_host.source_log import Commits
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,7 @@ class Call:
         cluster: connects to the cluster.
         report: takes one line for people, live, and keeps it for the record.
         by: who calls.
+        commits: the services' repository, to ask when its commits were made; None where nobody can.
         source_url: address of the services' repository, or "".
         dsn: PostgreSQL is reached by a connection string, and not through the cluster.
         run_id: written to what the call makes.
@@ -66,6 +68,7 @@ class Call:
     cluster: Callable[[], AbstractAsyncContextManager[KubeClient]]
     report: Log
     by: str
+    commits: Commits | None = None
     source_url: str = ""
     dsn: bool = False
     run_id: str = field(default_factory=new_run_id)

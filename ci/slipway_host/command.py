@@ -58,6 +58,14 @@ COMMANDS = {
         "list the images that ran: when, by which commits and whom",
         "slipway-host history --limit 5",
     ),
+    "kpis": (
+        "show build, deploy and success, and DORA's four metrics, against their targets",
+        "slipway-host kpis --days 90",
+    ),
+    "cost": (
+        "show what the running services request and may use, and what that costs",
+        "slipway-host cost --service api",
+    ),
     "logs": (
         "show the logs of the services' pods, without what looks like a credential",
         "slipway-host logs --service api --tail 50\n  slipway-host logs --service api --previous",
@@ -97,7 +105,7 @@ GROUPS = {
 """Where each command stands in the help."""
 WITH_IMAGES = ("deploy", "migrate", "gitops")
 """Commands about the images of a commit, which a receipt may name."""
-WITHOUT_CLUSTER = ("config", "history", "hold", "rbac")
+WITHOUT_CLUSTER = ("config", "history", "hold", "kpis", "rbac")
 
 
 def parser() -> argparse.ArgumentParser:

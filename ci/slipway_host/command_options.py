@@ -73,6 +73,12 @@ OPTIONS = {
         _switch("--as-json", "print JSON, and end with exit code 0 whatever is found"),
     ),
     "history": (_number("--limit", 20, "entries of each service, newest first"), AS_JSON),
+    "kpis": (
+        _number("--days", 30, "length of the window, which ends now; compared with the one before"),
+        _switch("--as-json", "print JSON, with each day and each deployment"),
+        _switch("--as-prometheus", "print Prometheus' text format"),
+    ),
+    "cost": (AS_JSON,),
     "logs": (
         _number("--tail", 100, "lines of each container"),
         _switch("--previous", "those of the containers before their last restart"),

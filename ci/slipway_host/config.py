@@ -15,6 +15,7 @@ from slipway_host import commit_message
 from slipway_host import environments as inheritance
 from slipway_host.environments import MODE, WAIT, Environment, Mode, Scan, Wait
 from slipway_host.errors import nearest
+from slipway_host.kpi_targets import Kpis
 from slipway_host.names import (
     AuthorName,
     Branch,
@@ -33,6 +34,7 @@ from slipway_host.names import (
     SqlUser,
     problem,
 )
+from slipway_host.pricing import Cost
 from slipway_host.services import Database, Generated, Health, Migration, Secrets, Service, Test, Workload
 from slipway_host.signing import Signing
 
@@ -40,11 +42,13 @@ __all__ = [
     "ArgoCD",
     "Author",
     "Config",
+    "Cost",
     "Database",
     "Environment",
     "Generated",
     "GitOps",
     "Health",
+    "Kpis",
     "Migration",
     "Postgres",
     "Receipts",
@@ -186,6 +190,8 @@ class Config(Model):
     argocd: ArgoCD = Field(ArgoCD(), description="where Argo CD is")
     scanner: Scanner = Field(Scanner(), description="the scanner")
     signing: Signing = Field(Signing(), description="signatures of the images")
+    cost: Cost = Field(Cost(), description="costs of what runs")
+    kpis: Kpis = Field(Kpis(), description="KPIs and their targets")
     environments: dict[DnsLabel, Environment] = Field(
         default_factory=dict, description="environments; dev and prod are there without being written"
     )

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from slipway_host import (
     argocd,
     connection,
+    cost,
     database,
     database_state,
     gitops,
@@ -231,13 +232,14 @@ class Delivery:
 
     async def rollout(self, digest: str) -> StageResult:
         """Wait until every pod is a new one and available."""
-        return await rollout.wait_rollout(
+        result = await rollout.wait_rollout(
             self.kube,
             self.target,
             digest=digest,
             report=self.report,
             deadline_s=self.deadlines.rollout_s,
         )
+        return await cost.noted(self.kube, self.target, result)
 
     async def health(self, digest: str, manifests: frozenset[str]) -> StageResult:
         """Ask each new pod for its health; `manifests` are those in an index."""

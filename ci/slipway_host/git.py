@@ -42,7 +42,7 @@ async def clone(
     *,
     protocols: Collection[str] = SAFE_PROTOCOLS,
     content: bool = True,
-    depth: int = 1,
+    depth: int | None = 1,
     create: bool = False,
 ) -> AsyncIterator[Clone]:
     """Yield an empty private copy of one branch: `fetch` fills it, and the end removes it.
@@ -51,13 +51,14 @@ async def clone(
         settings: the remote repository and the account.
         protocols: transports that git may use.
         content: False leaves files and folders at the server: for history alone.
-        depth: how many commits the first fetch brings.
+        depth: how many commits the first fetch brings; None for all of them.
         create: the branch may be missing: then `fetch` returns "", and the first commit is its root.
     """
     address = parse_address(settings, protocols)
     # 0700, and removed on every way out, cancellation included.
     with tempfile.TemporaryDirectory(prefix="slipway-git-", ignore_cleanup_errors=True) as home:
-        shape = (f"--depth={depth}", f"--filter={'blob:none' if content else 'tree:0'}")
+        depths = () if depth is None else (f"--depth={depth}",)
+        shape = (*depths, f"--filter={'blob:none' if content else 'tree:0'}")
         program = GitProgram(settings, address, Path(home), tuple(protocols))
         copy = Clone(settings, address, program, shape, create=create)
         await copy.create()

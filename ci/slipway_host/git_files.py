@@ -91,7 +91,9 @@ class Files:
                 stdin=wanted,
                 config="fetch.negotiationAlgorithm=noop",
             )
-        data, found, at = await self._program.local("cat-file", "--batch", stdin=wanted), {}, 0
+        # Unbuffered, git writes each file by itself: thousands of them take seconds.
+        data = await self._program.local("cat-file", "--batch", "--buffer", stdin=wanted)
+        found, at = {}, 0
         while at < len(data):
             end = data.index(b"\n", at)
             oid, _, size = data[at:end].decode().split()

@@ -10,7 +10,7 @@ import anyio
 from slipway_host.git_files import GONE, Files
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Iterator, Sequence
 
 
 @dataclass(frozen=True)
@@ -51,6 +51,27 @@ class Version(Commit):
     blob: str
 
 
+_RAW = ("--raw", "-z", "--no-abbrev", "--no-renames")
+
+
+def _records(text: bytes, *, fields: int) -> Iterator[tuple[list[str], dict[str, str]]]:
+    """Yield what `git log` with `_RAW` printed: each commit's fields, and path → content of what it changed.
+
+    A message may hold any character but NUL, so nothing else ends a field.
+    """
+    parts = iter(text.decode(errors="replace").split("\0"))
+    part = next(parts)
+    while part:
+        values = [part, *(next(parts) for _ in range(fields - 1))]
+        changes = {}
+        part = next(parts)
+        while part.startswith((":", "\n:")):
+            path = next(parts)
+            changes[path] = part.split()[3]
+            part = next(parts)
+        yield values, changes
+
+
 def trailers_of(message: str, name: str) -> tuple[str, ...]:
     """Return a trailer's values wherever they stand: a squash on a server puts lines of its own below."""
     lines = (line.partition(": ") for line in message.splitlines())
@@ -66,32 +87,71 @@ class Log(Files):
         return trailers_of(text.decode(errors="replace"), name)
 
     async def versions(self, path: str) -> list[Version]:
-        """Return the commits of this copy that changed a file on the branch, newest first.
+        """Return the commits of this copy that changed a file on the branch, newest first."""
+        return (await self.versions_of([path]))[path]
+
+    async def versions_of(self, paths: Sequence[str]) -> dict[str, list[Version]]:
+        """Return each file's commits on the branch, newest first by ancestry, in one pass for all of them.
 
         A merge counts as one commit: what the branch held is what its first parents say.
         """
-        form = "%x01%H%x00%P%x00%aI%x00%an <%ae>%x00%B%x00"
-        shape = ("--first-parent", "-m", "--raw", "--no-abbrev", "--no-renames", f"--format={form}")
-        text = (await self._program.local("log", *shape, self.head, "--", path)).decode(errors="replace")
-        boundary, found = await self._boundary(), []
-        for record in text.split("\x01")[1:]:
-            commit, parents, when, author, message, raw = record.split("\0", 5)
+        form = "%H%x00%P%x00%aI%x00%an <%ae>%x00%B"
+        text = await self._program.local(
+            "log", "--first-parent", "-m", *_RAW, f"--format={form}", self.head, "--", *paths
+        )
+        boundary = await self._boundary()
+        found: dict[str, list[Version]] = {path: [] for path in paths}
+        for (commit, parents, when, author, message), changes in _records(text, fields=5):
             # The oldest commit of a shallow copy has no parent here: it seems to write every file.
-            if commit in boundary:
-                continue
-            changed = raw.split()
-            blob = "" if changed[3] == GONE else changed[3]
-            found.append(
-                Version(
-                    commit=commit,
-                    parents=tuple(parents.split()),
-                    when=when,
-                    author=author,
-                    message=message,
-                    blob=blob,
-                )
-            )
+            for path, blob in changes.items() if commit not in boundary else ():
+                if path in found:
+                    found[path].append(
+                        Version(
+                            commit=commit,
+                            parents=tuple(parents.split()),
+                            when=when,
+                            author=author,
+                            message=message,
+                            blob="" if blob == GONE else blob,
+                        )
+                    )
         return found
+
+    async def merged(self, paths: Sequence[str]) -> dict[tuple[str, str], str]:
+        """Return the messages of what was merged, newest first, by merge on the branch and changed file.
+
+        Two passes for all merges: one for each takes long where people pull before they push.
+        """
+        listed = (await self._program.local("rev-list", "--parents", self.head)).decode()
+        parents = {commit: before for commit, *before in (line.split() for line in listed.splitlines())}
+        chain = [self.head]
+        while parents.get(chain[-1]):
+            chain.append(parents[chain[-1]][0])
+        merge_of: dict[str, str] = {}
+        known: set[str] = set()
+        for merge in reversed(chain):
+            known.add(merge)
+            stack = parents.get(merge, [])[1:]
+            while stack:
+                commit = stack.pop()
+                if commit not in known:
+                    known.add(commit)
+                    merge_of[commit] = merge
+                    stack += parents.get(commit, [])
+        found: dict[tuple[str, str], str] = {}
+        if merge_of:
+            shape = ("--full-history", "--no-merges", "--topo-order", *_RAW, "--format=%H%x00%B")
+            text = await self._program.local("log", *shape, self.head, "--", *paths)
+            for (commit, message), changes in _records(text, fields=2):
+                for path in changes if commit in merge_of else ():
+                    key = (merge_of[commit], path)
+                    found[key] = f"{found[key]}\n{message}" if key in found else message
+        return found
+
+    async def mainline(self) -> list[tuple[str, int]]:
+        """Return the branch's commits, newest first, with the committer's date in seconds since 1970."""
+        text = await self._program.local("log", "--first-parent", "--format=%H %ct", self.head)
+        return [(commit, int(when)) for commit, when in (line.split() for line in text.decode().splitlines())]
 
     async def messages(self, since: str, until: str, path: str) -> str:
         """Return the messages of the commits between two that changed a file, newest first."""

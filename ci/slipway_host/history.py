@@ -11,9 +11,10 @@ from slipway_host.caller import command
 from slipway_host.errors import ConflictError, NotFoundError, quote
 from slipway_host.git_log import trailers_of
 from slipway_host.image_change import IMAGE_DIGEST, ROLLED_BACK, SOURCE_COMMIT, named_for, source_of
+from slipway_host.values_reader import ValuesReader
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from slipway_host.git import Clone
     from slipway_host.git_log import Version
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 DEPLOY, ROLLBACK, OTHER = "deploy", "rollback", "other"
 BATCH = 100
 """Files read at once: one request of the server, and as many parsed as an answer is likely to need."""
+MANY = 4000
+"""The same where all are needed: what memory holds with ease."""
 _SUBJECT = re.compile(r"(rollback: revert to |Revert \")")
 _RETURNS = re.compile(r"Revert \"(rollback: |Revert )")
 """The revert of a rollback: what it leaves was not bad."""
@@ -45,6 +48,7 @@ class Entry:
         status: how that run ended, `Deployed` or `Failed`, else empty.
         seconds: how long it took; None without a receipt.
         doubt: why its receipt is not verified; empty where it is, and without one.
+        begins: nothing older was read, or the commit made the file: it may as well have moved it here.
     """
 
     tag: str
@@ -59,10 +63,13 @@ class Entry:
     status: str = ""
     seconds: float | None = None
     doubt: str = ""
+    begins: bool = False
 
     def document(self) -> dict[str, Any]:
         """Return the entry as JSON values."""
-        return asdict(self)
+        found = asdict(self)
+        del found["begins"]
+        return found
 
 
 async def read(copy: Clone, app: str, path: str, *, limit: int) -> list[Entry]:
@@ -77,31 +84,77 @@ async def read(copy: Clone, app: str, path: str, *, limit: int) -> list[Entry]:
             return found
 
 
-async def _entries(copy: Clone, app: str, path: str, versions: Sequence[Version], limit: int) -> list[Entry]:
+async def read_all(copy: Clone, files: Mapping[str, str], young: Collection[str]) -> dict[str, list[Entry]]:
+    """Return what many values files named lately, each newest first, with what they named just before.
+
+    The copy has to have the branch's whole history. Thousands of commits take seconds: one pass over
+    the log, the contents fetched at once, and few of them parsed.
+
+    Args:
+        copy: of the branch.
+        files: application → path of its values file.
+        young: commits of the branch up to its head, without a gap. Of each file, the newest version that
+            is older is the last entry, and `begins` there.
+    """
+    every = await copy.versions_of(list(dict.fromkeys(files.values())))
+    versions = {
+        path: found[: 1 + sum(version.commit in young for version in found)] for path, found in every.items()
+    }
+    paths = {one.blob: path for path, found in versions.items() for one in found if one.blob}
+    reader, blobs, named = ValuesReader(), list(paths), {"": ("", "")}
+    for at in range(0, len(blobs), MANY):
+        for oid, data in (await copy.contents(blobs[at : at + MANY])).items():
+            named[oid] = reader.read(paths[oid], data)
+    merged = await copy.merged(list(versions))
+    return {
+        app: await _entries(copy, app, path, versions[path], named=named, merged=merged)
+        for app, path in files.items()
+    }
+
+
+async def _entries(
+    copy: Clone,
+    app: str,
+    path: str,
+    versions: Sequence[Version],
+    limit: int | None = None,
+    *,
+    named: dict[str, tuple[str, str]] | None = None,
+    merged: Mapping[tuple[str, str], str] | None = None,
+) -> list[Entry]:
+    """Return what versions of a file named.
+
+    What `named` does not know of their contents is read, and without `merged` the message of each commit
+    that was merged.
+    """
     found: list[Entry] = []
-    named: dict[str, tuple[str, str]] = {"": ("", "")}
+    reader, named = ValuesReader(), {"": ("", "")} if named is None else named
     for at, version in enumerate(versions):
-        if len(found) >= limit:
+        if limit is not None and len(found) >= limit:
             break
         if at % BATCH == 0:
             # One more than the batch: each is compared with the one before it.
             blobs = [one.blob for one in versions[at : at + BATCH + 1] if one.blob not in named]
             for oid, data in (await copy.contents(blobs)).items():
-                tag = values.read_tag(data) or ""
-                # What no registry takes for a tag has never run: a template, or somebody's mistake.
-                named[oid] = (tag if values.TAG.fullmatch(tag) else "", values.read_digest(data) or "")
+                named[oid] = reader.read(path, data)
         image = named[version.blob]
-        before = named[versions[at + 1].blob] if at + 1 < len(versions) else ("", "")
-        if image[0] and image != before:
-            found.append(await _entry(copy, app, path, version, image))
+        older = versions[at + 1].blob if at + 1 < len(versions) else ""
+        if image[0] and image != named[older]:
+            message = version.message
+            if len(version.parents) > 1:
+                # What was merged says more than the merge.
+                since = version.parents[0]
+                more = (
+                    await copy.messages(since, version.commit, path)
+                    if merged is None
+                    else merged.get((version.commit, path), "")
+                )
+                message = f"{message}\n{more}"
+            found.append(_entry(app, version, message, image, begins=not older))
     return found
 
 
-async def _entry(copy: Clone, app: str, path: str, version: Version, image: tuple[str, str]) -> Entry:
-    message = version.message
-    if len(version.parents) > 1:
-        # What was merged says more than the merge.
-        message = f"{message}\n{await copy.messages(version.parents[0], version.commit, path)}"
+def _entry(app: str, version: Version, message: str, image: tuple[str, str], *, begins: bool) -> Entry:
     source = source_of(trailers_of(message, SOURCE_COMMIT), app) or ""
     digest = image[1] or named_for(trailers_of(message, IMAGE_DIGEST), app, values.DIGEST) or ""
     back = trailers_of(message, ROLLED_BACK) or _SUBJECT.match(message) or _REVERTS.search(message)
@@ -116,6 +169,7 @@ async def _entry(copy: Clone, app: str, path: str, version: Version, image: tupl
         author=version.author,
         kind=ROLLBACK if back else DEPLOY if source else OTHER,
         subject=version.message.partition("\n")[0],
+        begins=begins,
     )
 
 

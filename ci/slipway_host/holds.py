@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from slipway_host import git
 
 REASON_LIMIT = 300
+HELD = " is held by "
+"""What tells a run that a hold stopped from one that failed, in the error of its receipt."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,7 +43,7 @@ class Hold:
     def line(self) -> str:
         """Return who holds what since when and why."""
         what = f"tag {self.tag}" if self.tag else "every deploy"
-        return quote(f"{what} is held by {self.by} since {self.since}: {self.reason}")
+        return quote(f"{what}{HELD}{self.by} since {self.since}: {self.reason}")
 
 
 def path_of(values: str) -> str:

@@ -129,6 +129,7 @@ class Job:
             cluster=self._cluster,
             report=self._report,
             by=environ.text("GIT_USERNAME") or _user(),
+            commits=self._intake.source,
             source_url=url,
             dsn=environ.secret("POSTGRES_DSN") is not None,
             ways=self.ways,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from slipway_host import inspection, intervention, retreat
+from slipway_host import inspection, intervention, reckoning, retreat
 from slipway_host.way_back import Wish
 
 if TYPE_CHECKING:
@@ -38,10 +38,14 @@ async def _rollback(call: Call, options: argparse.Namespace) -> Outcome:
 
 
 FUNCTIONS: dict[str, Callable[[Call, argparse.Namespace], Awaitable[Outcome]]] = {
+    "cost": lambda call, o: reckoning.cost(call, as_json=o.as_json),
     "diagnose": lambda call, o: inspection.diagnose(call, head=o.head, as_json=o.as_json),
     "doctor": lambda call, o: inspection.doctor(call, as_json=o.as_json, report_only=o.report_only),
     "history": lambda call, o: inspection.history(call, limit=o.limit, as_json=o.as_json),
     "hold": lambda call, o: intervention.hold(call, reason=o.reason, tag=o.tag, by=o.by, lift=o.lift),
+    "kpis": lambda call, o: reckoning.kpis(
+        call, days=o.days, as_json=o.as_json, as_prometheus=o.as_prometheus
+    ),
     "logs": _logs,
     "metrics": lambda call, o: inspection.metrics(call, match=o.match),
     "rbac": lambda call, o: inspection.rbac(

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from pydantic import SecretStr
 
     from slipway_host.config import Generated
+    from slipway_host.pricing import Prices
 
 SHORT_HASH = 8
 """Characters of the commit hash that make the tag (R6)."""
@@ -188,6 +189,7 @@ class Target:
         health_stable_s: seconds that the endpoint has to stay healthy.
         image_tag: tag of the image where it is not the commit's own, as after a rollback.
         write_digest: write the image's digest to a values file that has none, too.
+        prices: what is paid; None for the examples.
     """
 
     service: str
@@ -208,6 +210,7 @@ class Target:
     migration: MigrationSettings | None = None
     image_tag: str = ""
     write_digest: bool = False
+    prices: Prices | None = None
 
     @property
     def tag(self) -> str:

@@ -75,6 +75,20 @@ class Source:
             return False
         return True
 
+    async def log(self, form: str, *paths: str) -> str:
+        """Return a line for each commit of any branch, or for each that changed one of these paths.
+
+        Args:
+            form: of a line, as for `git log --format`.
+            paths: from the repository's root.
+        """
+        try:
+            return await self._git(
+                "log", "--all", f"--format={form}", "HEAD", "--", *(f":(top){path}" for path in paths)
+            )
+        except CalledProcessError:
+            raise SettingsError(f"{self.folder} is no repository with a commit") from None
+
     async def _git(self, *arguments: str) -> str:
         return (await self._run(*arguments)).decode(errors="replace").strip()
 

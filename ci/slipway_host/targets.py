@@ -88,6 +88,7 @@ def target_of(
         ),
         migration=_migration(service.migration) if service.migration else None,
         write_digest=config.gitops.digest,
+        prices=config.cost.prices,
     )
 
 

@@ -102,6 +102,20 @@ def test_status_names_the_running_image(app: App) -> None:
     assert f":{app.head()[:8]}" in said.out
 
 
+def test_kpis_are_those_of_the_two_deploys(app: App) -> None:  # R20
+    said = app.call("kpis", "--as-json")
+    assert said.code == 0, said.error
+    (service,) = json.loads(said.out)["services"]
+    figures = {figure["name"]: figure for figure in service["figures"]}
+    assert [one["tag"] for one in service["deployments"]][-1] == app.head()[:8]
+    assert (figures["buildTime"]["count"], figures["deployTime"]["count"]) == (2, 2)
+    assert figures["successRate"]["value"] == 1
+    assert figures["changeFailRate"]["value"] == 0
+    # The commit of the change, from when it was made until it was proven.
+    assert figures["changeLeadTime"]["count"] == 1
+    assert 0 < figures["changeLeadTime"]["value"] < 3600
+
+
 def test_stages_run_alone(app: App) -> None:
     for stage in ("test", "scan", "build", "push", "database", "gitops", "sync"):
         said = app.call(stage)

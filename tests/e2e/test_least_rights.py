@@ -117,6 +117,18 @@ def test_what_people_ask_of_a_running_service_needs_no_more_rights(least: Least)
     assert rotated.code == 0, rotated.error
 
 
+def test_cost_is_that_of_the_pods_and_says_what_it_may_not_see(least: Least) -> None:  # R27
+    said = least.call("cost")
+    assert said.code == 0, said.error
+    app = least.app
+    pod = app.get("deployment", app.name)["spec"]["template"]["spec"]["containers"][0]
+    assert f"Deployment/{app.name} in namespace {app.name}: 2 pods" in said.out
+    assert f" {pod['resources']['requests']['cpu']} " in said.out
+    assert "unknown: whether an autoscaler changes the number of pods: " in said.out
+    assert "unknown: which share of the nodes that is: " in said.out
+    assert "EXAMPLE PRICES, not yours" in said.out
+
+
 def test_doctor_names_exactly_the_right_that_is_taken_away(least: Least) -> None:
     app = least.app
     role = app.get("role", app.name)

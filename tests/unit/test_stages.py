@@ -35,12 +35,14 @@ def test_functions_are_the_stages_of_the_chain_and_the_chain() -> None:
     }
     others = {
         "config",
+        "cost",
         "deploy",
         "diagnose",
         "doctor",
         "history",
         "hold",
         "image",
+        "kpis",
         "logs",
         "metrics",
         "rbac",

@@ -1,10 +1,15 @@
+import random
 import time
 from dataclasses import replace
+from pathlib import Path
 
 from slipway_host import git, history, receipt_keeper, receipts
 from slipway_host.history import DEPLOY, OTHER, ROLLBACK, Entry
 from slipway_host.progress import silent
+from slipway_host.settings import GitSettings
 from support.gitops_remote import VALUES, Remote, change, deploy, path
+from support.gitops_story import Story
+from support.gitops_story import values as story_values
 from support.receipts import document, service
 from support.target import api_target
 
@@ -184,3 +189,57 @@ async def test_receipts_add_how_a_run_ended_and_whether_the_branch_says_so(remot
         ["-", "-", "-", seed.commit[:8]],
     ]
     assert doubt.startswith("  ? 20260801T000001-000a is not verified: neither apps/api/values.yaml at ")
+
+
+def strange_story(rnd: random.Random) -> Story:
+    """Commits of three applications by people and by Slipway, with merges of long branches."""
+    story = Story(now=1_800_000_000)
+    apps = ("api", "ui", "worker")
+    tips = {"main": story.commit({path(app): story_values("latest") for app in apps}, "start", ago=10**6)}
+    for number in range(rnd.randrange(5, 60)):
+        branch = rnd.choice(["main", "main", "side"])
+        onto = tips.get(branch, tips["main"])
+        app, ago = rnd.choice(apps), 10**6 - number * 100
+        tag = rnd.choice(["latest", '"12345678"', f"{rnd.getrandbits(24):06x}", "{{ no }}", ""])
+        text = None if rnd.random() < 0.05 else story_values(tag, app=app)
+        said = rnd.choice([f"bump {number}", f"x\n\nSlipway-Source-Commit: {number:040x}", 'Revert "bump"'])
+        merge = tips.pop("side", None) if branch == "main" and rnd.random() < 0.4 else None
+        tips[branch] = story.commit({path(app): text}, said, ago=ago, branch=branch, onto=onto, merge=merge)
+    return story
+
+
+async def test_all_files_at_once_are_read_as_each_by_itself(tmp_path: Path) -> None:
+    rnd = random.Random(36)  # noqa: S311 - the same each time
+    merges = 0
+    for number in range(8):
+        bare = tmp_path / f"{number}.git"
+        strange_story(rnd).write(bare)
+        settings = GitSettings(url=f"file://{bare}", branch="main")
+        files = {app: path(app) for app in ("api", "ui", "worker", "absent")}
+        async with git.clone(settings, protocols=("file",), depth=None) as copy:
+            await copy.fetch()
+            everything = [commit for commit, _ in await copy.mainline()]
+            found = await history.read_all(copy, files, everything)
+            merges += len(await copy.merged(list(files.values())))
+            for app, entries in found.items():
+                whole = await history.read(copy, app, path(app), limit=1000)
+                assert entries == whole, app
+            young = everything[: rnd.randrange(len(everything))]
+            for app, entries in (await history.read_all(copy, files, young)).items():
+                whole = await history.read(copy, app, path(app), limit=1000)
+                lately = [entry for entry in whole if entry.commit in young]
+                assert entries[: len(lately)] == lately
+                assert len(entries) <= len(lately) + 1
+    assert merges > 5
+
+
+async def test_a_message_may_hold_any_character(tmp_path: Path) -> None:
+    story = Story(now=1_800_000_000)
+    story.commit({path("api"): story_values("v1")}, "a\x01b\n:100644 x\n\nc", ago=9)
+    story.commit({path("api"): story_values("v2")}, "", ago=8)
+    story.write(tmp_path / "x.git")
+    settings = GitSettings(url=f"file://{tmp_path}/x.git", branch="main")
+    async with git.clone(settings, protocols=("file",)) as copy:
+        await copy.fetch()
+        found = await history.read(copy, "api", path("api"), limit=10)
+    assert [(one.tag, one.subject) for one in found] == [("v2", ""), ("v1", "a\x01b")]
