@@ -62,6 +62,10 @@ COMMANDS = {
         "show what the running services request and may use, and what that costs",
         "slipway-host cost --service api",
     ),
+    "report": (
+        "write the report of a run as one HTML file: outcome, timeline, findings, image",
+        "slipway-host report --output report.html --service api",
+    ),
     "logs": (
         "show the logs of the services' pods, without what looks like a credential",
         "slipway-host logs --service api --tail 50\n  slipway-host logs --service api --previous",
@@ -93,7 +97,7 @@ COMMANDS = {
 }
 WITH_IMAGES = ("deploy", "migrate", "gitops")
 """Commands about the images of a commit, which a receipt may name."""
-WITHOUT_CLUSTER = ("config", "history", "hold", "kpis", "rbac")
+WITHOUT_CLUSTER = ("config", "history", "hold", "kpis", "rbac", "report")
 
 
 def parser() -> argparse.ArgumentParser:

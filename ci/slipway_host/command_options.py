@@ -51,9 +51,13 @@ OPTIONS = {
         _text(
             "--output",
             "FOLDER",
-            "write receipt.json, build.log and summary.md there, whether the run succeeds or not",
+            "write receipt.json, build.log, summary.md and report.html there, however the run ends",
         ),
         RECEIPT_ONLY,
+    ),
+    "report": (
+        _text("--run", "ID", "run, by its id in the receipt (default: the newest of these services)"),
+        _text("--output", "FILE", "where to write it (default: report.html)", "report.html"),
     ),
     "secrets": (APP_SECRET,),
     "database": (
