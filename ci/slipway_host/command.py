@@ -63,8 +63,8 @@ COMMANDS = {
         "slipway-host cost --service api",
     ),
     "report": (
-        "write the report of a run as one HTML file: outcome, timeline, findings, image",
-        "slipway-host report --output report.html --service api",
+        "write the report of a run, or of one service over time, as one HTML file",
+        "slipway-host report --service api\n  slipway-host report --service api --days 30 --output api.html",
     ),
     "logs": (
         "show the logs of the services' pods, without what looks like a credential",

@@ -57,6 +57,7 @@ OPTIONS = {
     ),
     "report": (
         _text("--run", "ID", "run, by its id in the receipt (default: the newest of these services)"),
+        _number("--days", 0, "report one service over so many days, and not a run"),
         _text("--output", "FILE", "where to write it (default: report.html)", "report.html"),
     ),
     "secrets": (APP_SECRET,),

@@ -15,19 +15,20 @@ if TYPE_CHECKING:
     from slipway_host.call import Call
 
 
-async def report(call: Call, *, run: str, output: str) -> Outcome:
-    """Write the report of a run, and say where.
+async def report(call: Call, *, run: str, days: int, output: str) -> Outcome:
+    """Write a report, and say where.
 
     Args:
         call: the services, in their environment.
         run: the run's id; "" for the newest.
+        days: length of the window of a service over time; 0 for a run.
         output: the file.
 
     Raises:
-        DeliveryError: there is no such run, or the GitOps repository cannot be read.
+        DeliveryError: there is nothing of that, or the GitOps repository cannot be read.
         SettingsError: the file cannot be written.
     """
-    return Outcome(write(await reports.of_run(await call.git(), call.targets, run=run), output))
+    return Outcome(write(await reports.report(call, run=run, days=days), output))
 
 
 def write(html: str, path: str) -> str:

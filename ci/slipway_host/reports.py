@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import anyio
 
@@ -16,21 +17,17 @@ from slipway_host.receipt_check import NO_COMMIT
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 
+    from slipway_host.call import Call
+    from slipway_host.kpis import Question
     from slipway_host.receipts import Reading, Stored
     from slipway_host.settings import GitSettings, Target
+    from slipway_host.source_log import Commits
 
 RECENT = 30
 """Receipts of each service among which the last deploy is looked for."""
 DEPLOYED = "Deployed"
 
 Document = dict[str, Any]
-
-
-class Commits(Protocol):
-    """A repository that can be asked for its log."""
-
-    async def log(self, form: str, *paths: str) -> str:
-        """Return a line for each known commit, in a form of `git log --format`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +43,45 @@ class Chosen:
     document: Document
     before: dict[str, Document]
     doubt: str
+
+
+async def report(call: Call, *, run: str, days: int) -> str:
+    """Return the report that was asked for as HTML: of a run, or of one service over time.
+
+    Args:
+        call: the services, in their environment.
+        run: the run's id; "" for the newest.
+        days: length of the window; 0 for a run.
+
+    Raises:
+        SettingsError: both were asked for, or several services over time.
+        DeliveryError: the GitOps repository cannot be read, or has nothing of that.
+    """
+    if not days:
+        return await of_run(await call.git(), call.targets, run=run, commits=call.commits)
+    if run:
+        raise SettingsError(
+            "--run and --days exclude each other: a report is of a run, or of a service over time",
+            next_command=command("report", f"--run={run}"),
+        )
+    names = [target.service for target in call.targets]
+    if len(names) > 1:
+        raise SettingsError(
+            f"over time, a report is of one service, and there are {', '.join(names)}",
+            next_command=command("report", f"--service={names[0]}", f"--days={days}"),
+        )
+    from slipway_host.kpis import Question
+
+    question = Question(
+        config=call.config,
+        environment=call.environment,
+        targets=call.targets,
+        settings=await call.git(),
+        days=days,
+        commits=call.commits,
+        now=dt.datetime.now(dt.UTC),
+    )
+    return await of_service(question)
 
 
 async def of_run(
@@ -184,3 +220,24 @@ async def _whose(commits: Commits | None, commit: str) -> dict[str, str]:
     found = next((line for line in lines if line.startswith(commit)), "")
     _, by, subject = found.split("\x1f", 2) if found else ("", "", "")
     return {"by": quote(by, limit=80), "subject": quote(subject, limit=120)}
+
+
+async def of_service(question: Question, *, protocols: Collection[str] = git.SAFE_PROTOCOLS) -> str:
+    """Return the report of one service over time as HTML.
+
+    Args:
+        question: about the KPIs, of one service.
+        protocols: transports that git may use.
+
+    Raises:
+        DeliveryError: the repository cannot be read.
+    """
+    from slipway_host import kpis
+    from slipway_host.service_report import service_report
+
+    (target,) = question.targets
+    measured = await kpis.measure(question, protocols=protocols)
+    kept = await receipts.read(question.settings, [target], since=measured.since, protocols=protocols)
+    own = [one.document for one in kept[target.service].receipts if one.verified]
+    draw = partial(service_report, measured.document(), target.service, receipts=own)
+    return await anyio.to_thread.run_sync(draw)

@@ -1,4 +1,4 @@
-"""R19: the report by `slipway-host`, of receipts on the lab's git server, without a cluster."""
+"""R19 and R20: reports by `slipway-host`, of receipts on the lab's git server, without a cluster."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -38,7 +38,7 @@ async def kept(settings: GitSettings, here: HostSide, *, run: str, digest: str) 
     await receipt_keeper.store(settings, document, [API], report=silent)
 
 
-async def test_report_is_made_of_the_gitops_repository_alone(
+async def test_reports_are_made_of_the_gitops_repository_alone(
     layout: Layout, gitops: GitSettings, tmp_path: Path, run_id: str
 ) -> None:
     settings = replace(gitops, receipts="slipway-receipts")
@@ -53,8 +53,15 @@ async def test_report_is_made_of_the_gitops_repository_alone(
     assert done.stdout == "report.html is written: open it in a browser\n"
     page = (here.folder / "report.html").read_text()
     assert f"api {here.commit[:8]} is deployed to prod" in page
+    assert "commit by t" in page  # the author of HEAD, which the clone here knows
     assert "is not verified" not in page
     assert account["GH_PAT"] not in page + done.stderr
+
+    path = tmp_path / "api.html"
+    done = here.run("report", "--environment", "prod", "--days", "30", "--output", str(path), **account)
+
+    assert done.returncode == 0, done.stderr
+    assert "<title>api in prod: " in path.read_text()
 
     absent = here.run("report", "--environment", "dev", **account)
     assert absent.returncode == 1

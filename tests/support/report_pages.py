@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from slipway_host.run_report import run_report
-from support import runs
+from slipway_host.service_report import service_report
+from support import kpi_documents, runs
 
 CRASH = (
     "Deployment/worker: pod worker-7d4b9c6f8-k2xvq: container app is in CrashLoopBackOff (exit code 1, "
@@ -51,4 +52,25 @@ def waiting() -> str:
     return run_report(runs.run(*services), {}, doubt="main has no commit 5180b43c")
 
 
-PAGES = {"one": one, "three": three, "failed": failed, "waiting": waiting}
+def service() -> str:
+    """A service's last 30 days."""
+    receipts = [
+        {**(runs.run(runs.service("api")) if number % 5 else runs.earlier("api")), "startedAt": row["at"]}
+        for number, row in enumerate(kpi_documents.deliveries())
+    ]
+    return service_report(kpi_documents.kpis(kpi_documents.service()), "api", receipts=receipts)
+
+
+def unknown() -> str:
+    """A service that was never deployed."""
+    return service_report(kpi_documents.kpis(kpi_documents.empty()), "api")
+
+
+PAGES = {
+    "one": one,
+    "three": three,
+    "failed": failed,
+    "waiting": waiting,
+    "service": service,
+    "unknown": unknown,
+}

@@ -13,6 +13,7 @@ WIDE = 1000
 # Picture → page, width and height, scheme.
 PICTURES: dict[str, tuple[str, int, int, Scheme]] = {
     "report-run.png": ("three", WIDE, 1260, "light"),
+    "report-service.png": ("service", WIDE, 1000, "dark"),
     "report-phone.png": ("one", PHONE, 760, "light"),
 }
 

@@ -138,6 +138,8 @@ LAYERS = {
         "secret_data",
         "secrets",
         "selection",
+        "service_charts",
+        "service_report",
         "source_log",
         "suspension",
         "targets",

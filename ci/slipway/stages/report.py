@@ -1,4 +1,4 @@
-"""Show a run as a page."""
+"""Show a run, or how delivery goes, as a page."""
 
 from typing import Annotated
 
@@ -20,16 +20,19 @@ class ReportStage(Stage):
         run: Annotated[
             str, Doc("Run, by its id in the receipt; without it, the newest of these services")
         ] = "",
+        days: Annotated[int, Doc("Report one service over so many days, and not a run")] = 0,
     ) -> dagger.File:
-        """Return the report of one run as one HTML file.
+        """Return the report of a run, or of one service over time, as one HTML file.
 
-        `dagger call report -o report.html`. Outcome, timeline, findings and image beside those of the last
+        `dagger call report -o report.html`: outcome, timeline, findings and image beside those of the last
         deploy, and each stage; made of the receipts in the GitOps repository, which keep failures, too.
+        `dagger call report --service=api --days=30 -o api.html`: each KPI against its target, every
+        delivery, the image's size and findings; made of the repository's history, whoever wrote it.
         """
         from slipway_host import reports
 
         call = await open_call(self, "report", service)
-        return dag.file("report.html", await reports.of_run(await call.git(), call.targets, run=run))
+        return dag.file("report.html", await reports.report(call, run=run, days=days))
 
 
 STAGE = ReportStage

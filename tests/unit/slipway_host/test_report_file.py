@@ -23,3 +23,5 @@ def test_folder_that_is_not_there_is_one_line(tmp_path: Path) -> None:
 def test_command_takes_what_its_help_says() -> None:
     run = parser().parse_args(["report", "--run", "20261124T051500-1f3a", "--service", "api"])
     assert (run.run, run.output, run.service) == ("20261124T051500-1f3a", "report.html", ["api"])
+    service = parser().parse_args(["report", "--days", "90", "--output", "api.html"])
+    assert (service.days, service.output) == (90, "api.html")

@@ -2,22 +2,32 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import re
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
 from slipway_host import receipt_keeper, receipts, reports
 from slipway_host.errors import AccessDeniedError, NotFoundError, SettingsError
+from slipway_host.kpis import Question
+from slipway_host.loader import load_config
 from slipway_host.progress import silent
 from support.gitops_remote import Remote, change, deploy
 from support.receipts import DIGEST, document, service, stage
 from support.target import api_target
 
 if TYPE_CHECKING:
-    from slipway_host.settings import GitSettings
+    from slipway_host.call import Call
+    from slipway_host.settings import GitSettings, Target
 
+CONFIG = """
+registry: registry.test/acme
+gitops: {repository: "https://git.test/acme/gitops.git"}
+services: {api: {}}
+"""
 BRANCH = "slipway-receipts"
 API = api_target()
 UI = api_target(service="ui", app="ui", values="apps/ui/values.yaml")
@@ -145,3 +155,42 @@ async def test_run_at_hand_is_compared_where_the_repository_can_be_read(remote: 
     assert "Compared with the last deploy, 00000001 of " in html
     alone = await reports.of_document(at_hand, (API,), nobody_s, protocols=("file",))
     assert "Not compared with the last deploy: GH_PAT is not given." in alone
+
+
+@pytest.mark.parametrize(
+    ("wish", "services", "said", "next_command"),
+    [
+        ({"run": FIRST, "days": 30}, (API,), "--run and --days exclude each other", f"report --run={FIRST}"),
+        (
+            {"run": "", "days": 30},
+            (API, UI),
+            "of one service, and there are api, ui",
+            "--service=api --days=30",
+        ),
+    ],
+)
+async def test_what_excludes_each_other_is_refused(
+    wish: dict[str, Any], services: tuple[Target, ...], said: str, next_command: str
+) -> None:
+    call = cast("Call", SimpleNamespace(targets=services))
+    with pytest.raises(SettingsError, match=said) as caught:
+        await reports.report(call, **wish)
+    assert next_command in caught.value.next_command
+
+
+async def test_service_over_time_is_measured_and_drawn_from_the_same_repository(remote: Remote) -> None:
+    await deployed(remote, FIRST, 1)
+    question = Question(
+        config=load_config(CONFIG, path="slipway.yaml"),
+        environment="prod",
+        targets=[API],
+        settings=settings(remote),
+        days=30,
+        commits=None,
+        now=dt.datetime.now(dt.UTC),
+    )
+    html = await reports.of_service(question, protocols=("file",))
+    assert "<title>api in prod: " in html
+    for title in ("Build time", "Deploy time", "Success rate", "Deployment frequency", "Change fail rate"):
+        assert f"<h3>{title}</h3>" in html
+    assert "00000001" in html.partition('<h2 id="deliveries">')[2]
