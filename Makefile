@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 LAB := PYTHONPATH=ci $(BIN)/python -m slipway_lab
 
-.PHONY: chaos demo test unit lint lock schema lab-up lab-down lab-reset lab-status clean
+.PHONY: chaos demo test unit lint lock schema screenshots lab-up lab-down lab-reset lab-status clean
 
 $(BIN)/.made: pyproject.toml
 	$(PYTHON) -m venv .venv
@@ -41,6 +41,10 @@ schema: $(BIN)/.made
 	PYTHONPATH=ci $(BIN)/python -m slipway_host.kpi_report > schema/kpis.schema.json
 	PYTHONPATH=ci $(BIN)/python -m slipway_host.reference > docs/configuration.md
 	PYTHONPATH=ci $(BIN)/python -m slipway.functions > docs/functions.md
+
+# Also checked in; they need the browser that lab-up installs, and the fonts of the machine are seen in them.
+screenshots: $(BIN)/.made
+	PYTHONPATH=ci:tests $(BIN)/python -m support.screenshots
 
 lab-up: $(BIN)/.made
 	$(LAB) up

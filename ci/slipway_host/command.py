@@ -66,6 +66,10 @@ COMMANDS = {
         "show what the running services request and may use, and what that costs",
         "slipway-host cost --service api",
     ),
+    "report": (
+        "write the report of a run, or of one service over time, as one HTML file",
+        "slipway-host report --service api\n  slipway-host report --service api --days 30 --output api.html",
+    ),
     "logs": (
         "show the logs of the services' pods, without what looks like a credential",
         "slipway-host logs --service api --tail 50\n  slipway-host logs --service api --previous",
@@ -105,7 +109,7 @@ GROUPS = {
 """Where each command stands in the help."""
 WITH_IMAGES = ("deploy", "migrate", "gitops")
 """Commands about the images of a commit, which a receipt may name."""
-WITHOUT_CLUSTER = ("config", "history", "hold", "kpis", "rbac")
+WITHOUT_CLUSTER = ("config", "history", "hold", "kpis", "rbac", "report")
 
 
 def parser() -> argparse.ArgumentParser:

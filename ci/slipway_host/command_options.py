@@ -52,9 +52,14 @@ OPTIONS = {
         _text(
             "--output",
             "FOLDER",
-            "write receipt.json, build.log and summary.md there, whether the run succeeds or not",
+            "write receipt.json, build.log, summary.md and report.html there, however the run ends",
         ),
         RECEIPT_ONLY,
+    ),
+    "report": (
+        _text("--run", "ID", "run, by its id in the receipt (default: the newest of these services)"),
+        _number("--days", 0, "report one service over so many days, and not a run"),
+        _text("--output", "FILE", "where to write it (default: report.html)", "report.html"),
     ),
     "secrets": (APP_SECRET,),
     "database": (

@@ -115,6 +115,8 @@ class DeliveryJob:
 
     async def _kept(self, document: dict[str, Any], ways: Sequence[Passage]) -> dict[str, Any]:
         kept = await recording.keep(document, ways, self._call.report)
+        if self._options.output:
+            kept = await recording.illustrated(kept, ways, self._call.report)
         recording.write(
             kept, folder=self._options.output, step_summary=self._step_summary, log=self._call.report
         )

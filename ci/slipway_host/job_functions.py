@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from slipway_host import inspection, intervention, reckoning, retreat
+from slipway_host import inspection, intervention, reckoning, report_file, retreat
 from slipway_host.way_back import Wish
 
 if TYPE_CHECKING:
@@ -51,6 +51,7 @@ FUNCTIONS: dict[str, Callable[[Call, argparse.Namespace], Awaitable[Outcome]]] =
     "rbac": lambda call, o: inspection.rbac(
         call, account=o.account, account_namespace=o.account_namespace, sync_windows=o.sync_windows
     ),
+    "report": lambda call, o: report_file.report(call, run=o.run, days=o.days, output=o.output),
     "resume": lambda call, _: intervention.resume(call),
     "rollback": _rollback,
     "rotate": lambda call, o: intervention.rotate(call, key=o.key, confirm=o.confirm, name=o.rotation),

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from slipway_host import receipt_keeper, record, scrub
-from slipway_host.errors import quote
+from slipway_host import receipt_keeper, record, reports, scrub
+from slipway_host.errors import SettingsError, quote
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from pydantic import SecretStr
 
     from slipway_host.passage import Accounts, Passage
+    from slipway_host.settings import GitSettings
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,6 +50,23 @@ async def keep(document: Mapping[str, Any], passages: Sequence[Passage], log: re
     return Recording(
         document=clean, files=record.files(clean, [scrub.without(line, known) for line in log.lines])
     )
+
+
+async def illustrated(kept: Recording, passages: Sequence[Passage], log: record.Log) -> Recording:
+    """Return a run with its report among the files; where that cannot be made, one line says so."""
+
+    async def settings() -> GitSettings:
+        if not passages:
+            raise SettingsError("the run ended before it came to its services")
+        return passages[0].accounts.git
+
+    targets = [passage.delivery.target for passage in passages]
+    try:
+        html = await reports.of_document(kept.document, targets, settings)
+    except Exception as error:  # noqa: BLE001 - the run is over: nothing here makes another outcome of it
+        log(f"WARNING: the report of run {kept.document['run']} was not made: {type(error).__name__}")
+        return kept
+    return replace(kept, files={**kept.files, "report.html": html.encode()})
 
 
 def write(kept: Recording, *, folder: str, step_summary: str, log: record.Log) -> None:

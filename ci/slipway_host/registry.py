@@ -27,7 +27,7 @@ from slipway_host.errors import (
     TerminalError,
     quote,
 )
-from slipway_host.remote_image import RemoteImage, Variant
+from slipway_host.remote_image import Layer, RemoteImage, Variant
 from slipway_host.together import together
 
 if TYPE_CHECKING:
@@ -118,9 +118,7 @@ class RegistryClient:
         digest = self._digest(answer, answer.headers.get("Docker-Content-Digest", ""))
         document = self._json(answer)
         if "config" in document:
-            return RemoteImage(
-                digest=digest, variants=(await self._variant(repository, digest, document["config"]),)
-            )
+            return RemoteImage(digest=digest, variants=(await self._variant(repository, digest, document),))
         variants = [
             partial(self._of_index, repository, str(entry["digest"]))
             for entry in document.get("manifests") or []
@@ -160,13 +158,13 @@ class RegistryClient:
                 f"registry {self._settings.host} has an index of {repository}, not its manifest {digest}"
             )
         self._digest(answer, digest)
-        config = self._json(answer).get("config")
-        if config is None:
+        document = self._json(answer)
+        if document.get("config") is None:
             raise TerminalError(f"registry {self._settings.host} has no image at {repository}@{digest}")
-        return await self._variant(repository, digest, config)
+        return await self._variant(repository, digest, document)
 
-    async def _variant(self, repository: str, digest: str, config: dict[str, Any]) -> Variant:
-        image_id = str(config["digest"])
+    async def _variant(self, repository: str, digest: str, manifest: dict[str, Any]) -> Variant:
+        image_id = str(manifest["config"]["digest"])
         blob = await self._get(f"/v2/{repository}/blobs/{image_id}", repository, {})
         if blob is None:
             raise NotFoundError(
@@ -180,6 +178,10 @@ class RegistryClient:
             digest=digest,
             image_id=image_id,
             labels=(said.get("config") or {}).get("Labels") or {},
+            layers=tuple(
+                Layer(digest=str(layer["digest"]), size=int(layer["size"]))
+                for layer in manifest.get("layers") or []
+            ),
         )
 
     def _digest(self, answer: httpx.Response, named: str) -> str:

@@ -5,6 +5,19 @@ from typing import Any
 
 
 @dataclass(frozen=True, kw_only=True)
+class Layer:
+    """One layer as the registry keeps it.
+
+    Args:
+        digest: of its compressed bytes; images that share a layer name the same one.
+        size: compressed bytes, what a node downloads.
+    """
+
+    digest: str
+    size: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class Variant:
     """An image for one platform, as the registry has it.
 
@@ -13,12 +26,14 @@ class Variant:
         digest: of its manifest, `sha256:` and 64 hexadecimal characters.
         image_id: the image config's digest; the same image has the same one everywhere.
         labels: OCI labels of the image config.
+        layers: bottom first.
     """
 
     platform: str
     digest: str
     image_id: str
     labels: dict[str, str] = field(default_factory=dict)
+    layers: tuple[Layer, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,6 +64,10 @@ class RemoteImage:
             "digest": self.digest,
             "manifests": {variant.platform: variant.digest for variant in self.variants},
             "imageIds": {variant.platform: variant.image_id for variant in self.variants},
+            "layers": {
+                variant.platform: [{"digest": layer.digest, "size": layer.size} for layer in variant.layers]
+                for variant in self.variants
+            },
         }
 
     def labelled(self, name: str) -> frozenset[str]:

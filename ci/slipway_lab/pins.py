@@ -38,6 +38,7 @@ DEBIAN = "trixie"
 
 PACKAGES = (
     "apache2-utils",
+    "chromium-headless-shell",
     "containerd",
     "containernetworking-plugins",
     "curl",
@@ -55,7 +56,7 @@ PACKAGES = (
     "tini",
     "util-linux",
 )
-"""Debian packages that the parts run from."""
+"""Debian packages that the parts run from, and the browser that the reports' tests look through."""
 
 
 @dataclass(frozen=True, kw_only=True)

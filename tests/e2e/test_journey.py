@@ -5,6 +5,8 @@ The tests of this file are one story and run in their order.
 
 import base64
 import json
+import re
+from pathlib import Path
 
 import pytest
 
@@ -100,6 +102,20 @@ def test_status_names_the_running_image(app: App) -> None:
     assert "Synced" in said.out
     assert "2 of 2 pods ready" in said.out
     assert f":{app.head()[:8]}" in said.out
+
+
+def test_run_and_service_have_reports(app: App, tmp_path: Path) -> None:  # R19, R20
+    run, service = tmp_path / "report.html", tmp_path / "service.html"
+    for path, flags in ((run, ()), (service, ("--days=30",))):
+        said = app.call("report", *flags, "-o", str(path))
+        assert said.code == 0, said.error
+    page = run.read_text()
+    assert f"<title>{app.name} {app.head()[:8]} is deployed to dev</title>" in page
+    # Beside the first deploy: the image's layers are known, and which of them are new.
+    assert "Compared with the last deploy" in page
+    assert re.search(r"[1-9]\d* layers, [1-9]\d* of them new: a node that ran the last deploy loads \d", page)
+    assert "commit by t" in page
+    assert f"<title>{app.name} in dev: " in service.read_text()
 
 
 def test_kpis_are_those_of_the_two_deploys(app: App) -> None:  # R20

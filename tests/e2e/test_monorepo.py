@@ -95,7 +95,7 @@ def test_unknown_revision_is_one_line(shop: App) -> None:
     assert "config: this repository has no revision 'nowhere'. Landed: nothing. Next: git fetch" in done.error
 
 
-def test_failure_of_one_service_hides_nothing_of_the_others(shop: App) -> None:
+def test_failure_of_one_service_hides_nothing_of_the_others(shop: App, tmp_path: Path) -> None:
     before = tag(shop, "ui")
     commit = shop.edit("ui/package.json", '"test:junit": "', '"test:junit": "exit 7; ')
 
@@ -109,6 +109,11 @@ def test_failure_of_one_service_hides_nothing_of_the_others(shop: App) -> None:
         "worker": commit[:8],
     }
     assert f"Deployed {shop.name}-api {commit[:8]} in dev" in done.stderr
+    page = tmp_path / "report.html"
+    assert shop.call("report", "-o", str(page)).code == 0
+    text = page.read_text()
+    assert f"<title>{shop.name}-ui failed in dev; 2 of 3 services run {commit[:8]}</title>" in text
+    assert f"{shop.name}-ui: test failed" in text
 
 
 def test_what_depends_on_a_failure_is_held_back(shop: App) -> None:

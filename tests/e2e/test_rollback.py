@@ -156,6 +156,8 @@ def test_a_run_that_failed_leaves_its_files(app: App, tags: tuple[str, str]) -> 
     assert f"{app.name} test| ok" in files["build.log"]
     assert f"{app.name}: rollout failed: rolling back" in files["build.log"]
     assert files["summary.md"].startswith(f"### ❌ {app.name} failed\n\n> rollout: ")
+    assert f"{app.name}: rollout failed" in files["report.html"]
+    assert "back: rollout" in files["report.html"]
     assert app.record(f"--run={receipt['run']}", f"--service={app.name}") == files
 
     nobody = app.call("record", "--run=20200101T000000-abcd", "entries")

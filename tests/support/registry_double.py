@@ -15,6 +15,7 @@ from slipway_host.errors import (
     TerminalError,
 )
 from slipway_host.registry import RegistryClient
+from slipway_host.remote_image import Layer
 from slipway_host.settings import RegistrySettings
 from support.registry_server import Asked, Registry, Reply
 
@@ -29,6 +30,7 @@ def digest_of(data: bytes) -> str:
     return f"sha256:{hashlib.sha256(data).hexdigest()}"
 
 
+LAYERS = (Layer(digest=digest_of(b"base"), size=30_400_000), Layer(digest=digest_of(b"app"), size=812))
 LABELS = {"org.opencontainers.image.revision": "a" * 40}
 
 
@@ -37,7 +39,10 @@ def config_of(architecture: str, labels: dict[str, str]) -> bytes:
 
 
 def manifest_of(config: bytes) -> bytes:
-    return json.dumps({"schemaVersion": 2, "config": {"digest": digest_of(config)}}).encode()
+    layers = [{"digest": layer.digest, "size": layer.size} for layer in LAYERS]
+    return json.dumps(
+        {"schemaVersion": 2, "config": {"digest": digest_of(config)}, "layers": layers}
+    ).encode()
 
 
 CONFIG = config_of("amd64", LABELS)

@@ -46,6 +46,7 @@ def test_functions_are_the_stages_of_the_chain_and_the_chain() -> None:
         "logs",
         "metrics",
         "rbac",
+        "report",
         "record",
         "resume",
         "rollback",

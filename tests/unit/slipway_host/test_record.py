@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, cast
 import pytest
 from pydantic import SecretStr
 
-from slipway_host import receipt_keeper, record, recording
+from slipway_host import receipt_keeper, record, recording, run_report
 from slipway_host.delivery import Delivery
 from slipway_host.passage import Accounts, Passage
 from slipway_host.plain import Plain
@@ -89,6 +89,24 @@ async def test_no_secret_of_the_run_is_in_what_stays_of_it(
 async def test_a_run_without_services_keeps_its_files_alone() -> None:
     found = await recording.keep(document(error="deploy: GH_PAT is not given"), [], record.Log(silent))
     assert b"GH_PAT is not given" in found.files["receipt.json"]
+
+
+async def test_report_is_added_of_a_run_that_ended_early_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    log = record.Log(silent)
+    failed = document(error="deploy: no <such> account. Landed: nothing. Next: dagger call deploy")
+    run = recording.Recording(document=failed, files={"receipt.json": b"{}"})
+    made = await recording.illustrated(run, [], log)
+    assert made.files["receipt.json"] == b"{}"
+    assert b"no &lt;such&gt; account" in made.files["report.html"]
+
+    def broken(*_: object, **__: object) -> str:
+        raise ZeroDivisionError(CANARY)
+
+    monkeypatch.setattr(run_report, "run_report", broken)
+    assert await recording.illustrated(run, [], log) == run
+    assert log.lines[0].endswith(
+        f"WARNING: the report of run {failed['run']} was not made: ZeroDivisionError"
+    )
 
 
 def test_files_are_written_and_the_summary_is_added_to_the_step(tmp_path: Path) -> None:

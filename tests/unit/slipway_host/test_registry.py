@@ -19,6 +19,7 @@ from support.registry_double import (
     BLOB,
     CONFIG,
     LABELS,
+    LAYERS,
     MANIFEST,
     TAG,
     config_of,
@@ -30,9 +31,13 @@ from support.registry_double import (
 from support.registry_server import Registry, Reply
 
 
-async def test_a_tag_is_its_digest_its_config_and_its_labels(hub: Registry) -> None:
+async def test_a_tag_is_its_digest_its_config_its_labels_and_its_layers(hub: Registry) -> None:
     one = Variant(
-        platform="linux/amd64", digest=digest_of(MANIFEST), image_id=digest_of(CONFIG), labels=LABELS
+        platform="linux/amd64",
+        digest=digest_of(MANIFEST),
+        image_id=digest_of(CONFIG),
+        labels=LABELS,
+        layers=LAYERS,
     )
     assert await find(hub) == RemoteImage(digest=digest_of(MANIFEST), variants=(one,))
 
