@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from importlib.metadata import version
 
-from slipway_host.command_options import OPTIONS, common, images
+from slipway_host.command_options import CONFIG_PATH, OPTIONS, common, images
 
 DESCRIPTION = """\
 Run Slipway's host-side step on this machine, without Dagger: with its kubeconfig (exec plugins, contexts),
@@ -77,6 +77,14 @@ COMMANDS = {
         "slipway-host rotate --service api --key JWT_SECRET --confirm api-secrets",
     ),
     "doctor": ("check rights and reachability of all that a deploy needs", "slipway-host doctor"),
+    "init": (
+        "write what a service's repository needs, and nothing over what is there",
+        "slipway-host init --from build.sh\n  slipway-host init --registry ghcr.io/acme --gitops https://…",
+    ),
+    "init-gitops": (
+        "write chart, Argo CD Applications, limits and rights into a clone of the GitOps repository",
+        "slipway-host init-gitops --folder ../devops-k8s",
+    ),
     "rbac": (
         "print a ServiceAccount with the least rights that the services need",
         "slipway-host rbac | kubectl apply -f -",
@@ -85,7 +93,7 @@ COMMANDS = {
 }
 WITH_IMAGES = ("deploy", "migrate", "gitops")
 """Commands about the images of a commit, which a receipt may name."""
-WITHOUT_CLUSTER = ("config", "history", "hold", "rbac")
+WITHOUT_CLUSTER = ("config", "history", "hold", "init", "init-gitops", "rbac")
 
 
 def parser() -> argparse.ArgumentParser:
@@ -105,7 +113,11 @@ def parser() -> argparse.ArgumentParser:
             formatter_class=form,
             allow_abbrev=False,
         )
-        common(one)
+        if name == "init":
+            # It may be there to make the configuration, and is about the whole repository.
+            one.set_defaults(config=CONFIG_PATH)
+        else:
+            common(one)
         if name not in WITHOUT_CLUSTER:
             one.add_argument("--context", default="", metavar="NAME", help="context of the kubeconfig")
         if name in WITH_IMAGES:
