@@ -157,14 +157,8 @@ def test_a_slip_of_the_pen_in_values_is_an_error(
     layout: Layout, folder: Path, tmp_path: Path, text: str, says: str
 ) -> None:
     (tmp_path / "values.yaml").write_text(text)
-    command = [
-        str(layout.bin / "helm"),
-        "template",
-        "x",
-        folder / "charts/app",
-        "-f",
-        tmp_path / "values.yaml",
-    ]
+    chart, values = str(folder / "charts/app"), str(tmp_path / "values.yaml")
+    command = [str(layout.bin / "helm"), "template", "x", chart, "-f", values]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode != 0
     assert says in done.stderr

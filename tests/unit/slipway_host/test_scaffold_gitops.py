@@ -1,4 +1,4 @@
-"""R12, R23: the GitOps repository's files. What Helm, Trivy and the cluster say of them: tests/integration."""
+"""R12, R23: the GitOps repository's files. What Helm, Trivy and the cluster say of them: integration."""
 
 from pathlib import Path
 from typing import Any
