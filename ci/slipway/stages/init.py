@@ -52,9 +52,11 @@ class InitStage(Stage):
             blueprint=blueprint,
             script=script,
         )
-        origin = await self._origin()
+        found = REMOTE_URL.search(await self._git("config"))
+        origin = CREDENTIALS.sub("", found[1]) if found else ""
+        branch = repository.branch_of(await self._git("HEAD"))
         return await self._new_files(
-            self.source, lambda tree: repository.scaffold(tree, wishes, origin=origin)
+            self.source, lambda tree: repository.scaffold(tree, wishes, origin=origin, branch=branch)
         )
 
     @stage_function
@@ -82,14 +84,10 @@ class InitStage(Stage):
             ),
         )
 
-    async def _origin(self) -> str:
-        try:
-            text = await self.source.file(".git/config").contents()
-        except dagger.QueryError:
-            # No repository yet, or a work tree of one, whose configuration is elsewhere.
-            return ""
-        found = REMOTE_URL.search(text)
-        return CREDENTIALS.sub("", found[1]) if found else ""
+    async def _git(self, name: str) -> str:
+        # No repository yet, or a work tree of one, whose configuration is elsewhere.
+        there = await self.source.exists(f".git/{name}")
+        return await self.source.file(f".git/{name}").contents() if there else ""
 
     async def _new_files(
         self, folder: dagger.Directory, scaffold: "Callable[[Tree], Outcome]"

@@ -47,7 +47,8 @@ def _service(options: argparse.Namespace) -> str:
         script=options.script,
         tool=TOOL,
     )
-    outcome = repository.scaffold(Tree(root), wishes, folder=root.name, origin=origin(root))
+    branch = repository.branch_of(_git(root, "HEAD"))
+    outcome = repository.scaffold(Tree(root), wishes, folder=root.name, origin=origin(root), branch=branch)
     return _written(outcome, root)
 
 
@@ -91,9 +92,13 @@ def _written(outcome: Outcome, root: Path) -> str:
 
 def origin(root: Path) -> str:
     """Return the address of a repository's remote `origin` without credentials, "" where there is none."""
+    found = ORIGIN.search(_git(root, "config"))
+    return CREDENTIALS.sub("", found[1]) if found else ""
+
+
+def _git(root: Path, name: str) -> str:
+    """Return a file of Git's own, "" where there is none: no repository yet, or a work tree of another."""
     try:
-        text = (root / ".git" / "config").read_text(encoding="utf-8")
+        return (root / ".git" / name).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError):
         return ""
-    found = ORIGIN.search(text)
-    return CREDENTIALS.sub("", found[1]) if found else ""

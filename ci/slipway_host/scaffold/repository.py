@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 CONFIG = "slipway.yaml"
 DEPLOY, PULL_REQUEST = ".github/workflows/deploy.yaml", ".github/workflows/pull-request.yaml"
 CREDENTIALS = ".env.example"
+MAIN, OLD_MAIN = "main", "master"
 TEMPLATES = {
     DEPLOY: "service/deploy.yaml",
     PULL_REQUEST: "service/pull-request.yaml",
@@ -58,7 +59,9 @@ class Wishes:
     tool: str = "dagger call"
 
 
-def scaffold(tree: Tree, wishes: Wishes, *, folder: str = "", origin: str = "") -> Outcome:
+def scaffold(
+    tree: Tree, wishes: Wishes, *, folder: str = "", origin: str = "", branch: str = MAIN
+) -> Outcome:
     """Return what a service's repository needs to be delivered.
 
     Args:
@@ -66,6 +69,7 @@ def scaffold(tree: Tree, wishes: Wishes, *, folder: str = "", origin: str = "") 
         wishes: what only the caller knows.
         folder: name of the repository's folder, where it has one.
         origin: address of its remote, where it has one.
+        branch: the branch that deploys.
 
     Raises:
         SettingsError: something is missing that nothing here tells; nothing was written.
@@ -84,12 +88,19 @@ def scaffold(tree: Tree, wishes: Wishes, *, folder: str = "", origin: str = "") 
     secrets = sorted({key for one in config.services.values() for key in one.secrets.given})
     database = any(one.database for one in config.services.values())
     for path, template in TEMPLATES.items():
-        outcome.offer(tree, path, templates.render(template, secrets=secrets, database=database))
+        outcome.offer(
+            tree, path, templates.render(template, secrets=secrets, database=database, branch=branch)
+        )
     _gitignore(tree, outcome)
     for name in config.services:
         _dockerfile(tree, name, config.services[name], outcome)
     outcome.steps = _steps(tree, config, outcome, tool=wishes.tool)
     return outcome
+
+
+def branch_of(head: str) -> str:
+    """Return the branch that deploys, by Git's HEAD: who works on some other branch, has main."""
+    return OLD_MAIN if head.strip().endswith(f"/{OLD_MAIN}") else MAIN
 
 
 def _new_config(tree: Tree, wishes: Wishes, outcome: Outcome, *, folder: str, origin: str) -> str:
@@ -186,7 +197,7 @@ def _dagger_json(tree: Tree, wishes: Wishes, outcome: Outcome, *, name: str) -> 
         outcome.there.append(path)
     elif wishes.blueprint:
         blueprint = {"name": "slipway", "source": wishes.blueprint}
-        engine = ENGINE.search(templates.render(TEMPLATES[DEPLOY], secrets=[]))
+        engine = ENGINE.search(templates.render(TEMPLATES[DEPLOY], secrets=[], branch=MAIN))
         version = engine[1] if engine else ""
         text = json.dumps(
             {"name": services.label(name), "engineVersion": version, "blueprint": blueprint}, indent=2

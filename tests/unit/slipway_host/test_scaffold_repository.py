@@ -8,7 +8,7 @@ import pytest
 from slipway_host.errors import SettingsError
 from slipway_host.scaffold import by_hand
 from slipway_host.scaffold.outcome import Outcome
-from slipway_host.scaffold.repository import DEPLOY, PULL_REQUEST, Wishes, scaffold
+from slipway_host.scaffold.repository import DEPLOY, PULL_REQUEST, Wishes, branch_of, scaffold
 from slipway_host.scaffold.tree import Tree
 from support.workflows import EXAMPLES
 
@@ -93,6 +93,12 @@ def test_a_file_that_appears_meanwhile_stays(folder: Path) -> None:
 @pytest.mark.parametrize("path", [DEPLOY, PULL_REQUEST])
 def test_workflows_are_those_of_the_examples(folder: Path, path: str) -> None:
     assert run(folder).new[path] == (EXAMPLES / "api" / path).read_text()
+
+
+@pytest.mark.parametrize(("head", "branch"), [("master", "master"), ("main", "main"), ("feature/x", "main")])
+def test_the_branch_that_deploys_is_the_repositorys(folder: Path, head: str, branch: str) -> None:
+    outcome = scaffold(Tree(folder), ASKED, folder="x", branch=branch_of(f"ref: refs/heads/{head}\n"))
+    assert f"    branches: [{branch}]\n" in outcome.new[DEPLOY]
 
 
 def test_given_keys_have_a_place_in_workflow_and_credentials(folder: Path) -> None:
