@@ -35,7 +35,7 @@ def _has(*words: str) -> Callable[[Command], bool]:
 
 
 def _prints_secret(command: Command) -> bool:
-    if command.program not in {"echo", "printf", "info", "log", "log_info"} or "|" in command.text:
+    if command.program not in {"echo", "printf", "info", "log", "log_info"} or not command.shown:
         return False
     return any(is_secret(name, "") for name in re.findall(r"\$\{?([A-Z][A-Z0-9_]+)", command.text))
 

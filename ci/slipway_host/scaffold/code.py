@@ -11,8 +11,9 @@ if TYPE_CHECKING:
     from slipway_host.scaffold.tree import Tree
 
 SOURCES = (".go", ".py", ".js", ".mjs", ".cjs", ".ts", ".tsx", ".jsx")
+# Neither what tests it nor what describes it.
 TESTS = re.compile(
-    r"(_test\.go|(^|/)tests?/.*|(^|/)test_[^/]*\.py|\.(test|spec)\.[cm]?[jt]sx?|(^|/)__tests__/.*)$"
+    r"(_test\.go|(^|/)(tests?|__tests__|e2e|docs)/.*|(^|/)test_[^/]*\.py|\.(test|spec)\.[cm]?[jt]sx?)$"
 )
 EXPOSE = re.compile(r"^\s*EXPOSE\s+(\d{2,5})", re.IGNORECASE)
 # Neither import nor report; and not the ports of what a service talks to.
@@ -57,6 +58,9 @@ def health(tree: Tree, folder: str) -> Fact | None:
         if match := NEXT_HEALTH.search(path):
             route = re.sub(r"\([^)]*\)/", "", match[1])
             return Fact(value=f"/{route}", where=path)
+    if any(tree.has(join(folder, f"next.config.{end}")) for end in ("js", "mjs", "ts")):
+        # What else stands there are other services' paths.
+        return None
     found = tree.every(HEALTH, sources(tree, folder))
     # Of several the plain one: /health rather than /api/v1/admin/healthz.
     return min(found, key=lambda fact: (not fact.value.endswith("/health"), len(fact.value)), default=None)

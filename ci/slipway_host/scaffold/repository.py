@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 
 CONFIG = "slipway.yaml"
 DEPLOY, PULL_REQUEST = ".github/workflows/deploy.yaml", ".github/workflows/pull-request.yaml"
-CREDENTIALS = ".env.example"
+CREDENTIALS = "slipway.env.example"
+"""Not .env.example: many services have one, for their own settings."""
 MAIN, OLD_MAIN = "main", "master"
 TEMPLATES = {
     DEPLOY: "service/deploy.yaml",
@@ -130,6 +131,7 @@ def _new_config(tree: Tree, wishes: Wishes, outcome: Outcome, *, folder: str, or
     if script and meant:
         done = translation.translate(script, draft, meant.name)
         outcome.facts.append(f"{script.name}: took {', '.join(done.taken) or 'nothing'}")
+        outcome.advice += _callers(tree, script.name)
         outcome.advice += [f"{script.name}:{one.line}: {one.what} → {one.instead}" for one in done.left]
     for one in found:
         outcome.facts.append(f"{one.name}: {'; '.join(services.describe(tree, one, draft))}")
@@ -141,6 +143,15 @@ def _new_config(tree: Tree, wishes: Wishes, outcome: Outcome, *, folder: str, or
         )
     outcome.advice += [f"{CONFIG}: {one}" for todos in draft.todos.values() for one in todos]
     return draft.text(templates.render("service/slipway-head").rstrip())
+
+
+def _callers(tree: Tree, script: str) -> list[str]:
+    """Name the workflows that run the script: beside the new one, both would deploy."""
+    name = PurePosixPath(script).name
+    folder = str(PurePosixPath(DEPLOY).parent)
+    paths = [f"{folder}/{one}" for one in tree.names(folder)]
+    running = [path for path in paths if name in (tree.text(path) or "")]
+    return [f"{path}: runs {name} → remove it together with the script, or both deploy" for path in running]
 
 
 def _script(tree: Tree, wishes: Wishes) -> scripts.Script:
@@ -244,8 +255,7 @@ def _steps(tree: Tree, config: Config, outcome: Outcome, *, tool: str) -> list[S
         )
     if outcome.new:
         steps.append((f"git add {add} && git commit -m 'Deliver by Slipway'", ""))
-    if not tree.has(".env"):
-        steps.append((f"cp {CREDENTIALS} .env", "and say in it where this machine has each account"))
+    steps.append((f"cat {CREDENTIALS} >> .env", "and say in it where this machine has each account"))
     at = config.gitops.repository.rstrip("/").removesuffix(".git").rpartition("/")[2].rpartition(":")[2]
     export = f" export --path=../{at}" if tool.startswith("dagger") else ""
     return [

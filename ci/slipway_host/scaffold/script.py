@@ -51,6 +51,7 @@ class Command:
         lines: of each word.
         text: the whole of it, as it stands there.
         ignored: its failure is thrown away, as by `|| true`.
+        shown: its output goes to the log, not into a pipe, a file or a variable.
     """
 
     words: tuple[str | None, ...]
@@ -58,6 +59,7 @@ class Command:
     lines: tuple[int, ...]
     text: str
     ignored: bool = False
+    shown: bool = True
 
     @property
     def line(self) -> int:
@@ -174,6 +176,7 @@ class _Reader:
                     lines=tuple(_line(part) for part in parts),
                     text=_text(node),
                     ignored=ignored,
+                    shown=_shown(node),
                 )
             )
 
@@ -256,6 +259,16 @@ _NO_WORDS = frozenset(
 _CARRIED = frozenset(
     {"pipeline", "list", "redirected_statement", "negated_command", "subshell", "compound_statement"}
 )
+
+
+def _shown(node: Node) -> bool:
+    """Return whether a command's output is the script's."""
+    parent = node.parent
+    if parent is None:
+        return True
+    if parent.type == "pipeline":
+        return bool(parent.named_children[-1].id == node.id) and _shown(parent)
+    return parent.type not in {"redirected_statement", "command_substitution"}
 
 
 def _thrown_away(node: Node) -> set[int]:

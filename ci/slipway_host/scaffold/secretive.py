@@ -17,13 +17,17 @@ VALUES = re.compile(
       | \b(?:gh[pousr]_|github_pat_|glpat-|xox[abp]-|AKIA|dckr_pat_|npm_|sk-)[A-Za-z0-9_-]{8,}
       | \beyJ[A-Za-z0-9_-]{10,}\."""
 )
-LONG = re.compile(r"[A-Za-z0-9+/=_-]{24,}")
+SWITCH = re.compile(r"(?i)true|false|yes|no|on|off|\d{0,5}")
+# Without the slash: a path is long, too.
+LONG = re.compile(r"[A-Za-z0-9+=_-]{24,}")
 BITS = 4.0
 """Of information for each character: random text of 24 characters and more has it, names do not."""
 
 
 def is_secret(name: str, value: str) -> bool:
     """Return whether a variable's name or value says that it is nobody's business."""
+    if value and SWITCH.fullmatch(value):
+        return False
     upper = name.upper()
     if NAMES.search(upper) and not NO_SECRET.search(upper):
         return True

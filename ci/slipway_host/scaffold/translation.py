@@ -25,8 +25,11 @@ SHELL = re.compile(
 NO_PLACE = {
     "DEPLOY": "`dagger call push` builds and pushes without deploying",
     "SETUP_DATABASES": "services.<name>.database says whether there is one",
+    "SETUP_SECRETS": "services.<name>.secrets says which there are",
     "DB_TYPES": "databases other than PostgreSQL have no place; REDIS_URL is a key for secrets.given",
-    "DEVOPS_DIR": "the GitOps repository is cloned into memory for each run",
+    "DEVOPS_DIR": "the GitOps repository is cloned anew for each run",
+    "CLONE_URL": "gitops.repository is what is cloned, with ghPat",
+    "KUBE_CONFIG": "kubeConfig=env://KUBE_CONFIG in .env",
     "TRIVY_ECODE": "environments.<name>.scan.gate says what stops a run",
     "TRIVY_SEVERITY": "environments.<name>.scan.severity says what the gate looks at",
     "SEVERITY": "environments.<name>.scan.severity says what the gate looks at",
@@ -81,7 +84,12 @@ class _Translator:
         own = ("services", self._service)
         self._one(("namespace",), names.DNS_LABEL, "NAMESPACE", "K8S_NAMESPACE", "KUBE_NAMESPACE")
         self._one(
-            ("postgres", "namespace"), names.DNS_LABEL, "DB_NAMESPACE", "POSTGRES_NAMESPACE", usual="infra"
+            ("postgres", "namespace"),
+            names.DNS_LABEL,
+            "DB_NAMESPACE",
+            "POSTGRES_NAMESPACE",
+            "PG_NAMESPACE",
+            usual="infra",
         )
         self._one(
             ("postgres", "adminUser"), names.SQL_USER, "DB_ADMIN", "POSTGRES_ADMIN_USER", usual="postgres"
@@ -345,7 +353,9 @@ class _Translator:
         told = {*self._used, *self._done.taken}
         for one in self._script.variables:
             # Its words were read as those of a command; what holds the commit has a place in buildArgs.
-            silent = one.why == LIST or one.value in {COMMIT, TAG} or SHELL.search(one.name)
+            silent = one.why == LIST or one.value in {"", COMMIT, TAG} or bool(SHELL.search(one.name))
+            # A credential from elsewhere is in .env now.
+            silent = silent or (one.value is None and is_secret(one.name, "") and "run of" not in one.why)
             if one.name not in told and one.name.isupper() and not silent:
                 self._leave(one.line, *_fate(one))
             told.add(one.name)
@@ -361,7 +371,7 @@ class _Translator:
 
 def _fate(one: Variable) -> tuple[str, str]:
     """Return what is said of a variable that went nowhere."""
-    if is_secret(one.name, one.value or ""):
+    if one.value and is_secret(one.name, one.value):
         instead = "keep it in the CI's secrets; if a value of it was ever committed, rotate it"
         return f"{one.name} looks like a secret and was not taken over", instead
     if one.name in NO_PLACE:

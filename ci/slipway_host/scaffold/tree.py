@@ -63,6 +63,11 @@ class Tree:
         """Return whether something lies at a path, a broken link included."""
         return os.path.lexists(self.root / path)
 
+    def names(self, folder: str) -> list[str]:
+        """Return the names of the files in a folder, a hidden one as well; none where there is no folder."""
+        place = self.root / folder
+        return sorted(path.name for path in place.iterdir() if path.is_file()) if place.is_dir() else []
+
     def below(self, folder: str, suffixes: Iterable[str] = ("",)) -> list[str]:
         """Return the files below a folder (`.` is all) whose names end so."""
         start, ends = "" if folder == "." else f"{folder}/", tuple(suffixes)

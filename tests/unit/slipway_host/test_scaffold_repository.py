@@ -42,12 +42,12 @@ def run(folder: Path, wishes: Wishes = ASKED) -> Outcome:
 def test_all_that_a_repository_needs_is_written(folder: Path) -> None:
     assert sorted(run(folder).new) == [
         ".dockerignore",
-        ".env.example",
         DEPLOY,
         PULL_REQUEST,
         ".gitignore",
         "Dockerfile",
         "dagger.json",
+        "slipway.env.example",
         "slipway.yaml",
     ]
     document = json.loads((folder / "dagger.json").read_text())
@@ -106,11 +106,13 @@ def test_given_keys_have_a_place_in_workflow_and_credentials(folder: Path) -> No
     new = run(folder).new
     assert "          appSecrets=env://REDIS_URL\n" in new[DEPLOY]
     assert "          REDIS_URL: ${{ secrets.REDIS_URL }}\n" in new[DEPLOY]
-    assert "appSecrets=env://REDIS_URL" in new[".env.example"]
+    assert "appSecrets=env://REDIS_URL" in new["slipway.env.example"]
 
 
 def test_no_credential_is_in_a_file(folder: Path) -> None:
-    lines = [line for line in run(folder).new[".env.example"].splitlines() if "=" in line and line[0] != "#"]
+    lines = [
+        line for line in run(folder).new["slipway.env.example"].splitlines() if "=" in line and line[0] != "#"
+    ]
     values = [line.partition("=")[2].partition(" ")[0] for line in lines]
     assert lines
     assert all(value.startswith(("env://", "${")) for value in values)
@@ -128,7 +130,7 @@ def test_a_broken_configuration_is_refused_before_anything_is_written(folder: Pa
     (folder / "slipway.yaml").write_text("registri: x\n")
     with pytest.raises(SettingsError, match=r"slipway\.yaml:1: gitops: this key is required"):
         run(folder)
-    assert not (folder / ".env.example").exists()
+    assert not (folder / "slipway.env.example").exists()
 
 
 def test_the_remotes_name_counts_before_the_folders_and_its_credentials_do_not(folder: Path) -> None:

@@ -97,6 +97,21 @@ def test_a_failure_that_is_thrown_away_is_seen(text: str, expected: list[bool]) 
     assert ignored(read(text, name="x"), "trivy") == expected
 
 
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("echo $X", True),
+        ("f() { echo $X; }", True),
+        ("true | echo $X", True),
+        ("echo $X | docker login", False),
+        ("echo $X > file", False),
+        ("Y=$(echo $X)", False),
+    ],
+)
+def test_where_output_goes_is_seen(text: str, shown: bool) -> None:  # noqa: FBT001
+    assert [one.shown for one in read(text, name="x").commands if one.program == "echo"] == [shown]
+
+
 def test_what_is_no_shell_is_named_by_its_line_and_the_rest_is_read() -> None:
     script = read("A=1\nif [ ; then ((( \nB=2\n", name="x")
     assert script.faults

@@ -137,11 +137,17 @@ def test_the_images_port_wins_over_the_codes(tmp_path: Path) -> None:
         ("pages/api/healthz.js", "", "/api/healthz"),
         ("main.go", 'a("/wealth")', None),
         ("main_test.go", 'a("/health")', None),
+        ("docs/docs.go", '"/health"', None),
     ],
 )
 def test_health_endpoints(tmp_path: Path, path: str, text: str, expected: str | None) -> None:
     found = code.health(tree(tmp_path, {path: text}), ".")
     assert (found and found.value) == expected
+
+
+def test_paths_in_a_pages_code_are_other_services(tmp_path: Path) -> None:
+    files = {"next.config.ts": "", "src/api.ts": 'get("/analytics/health")'}
+    assert code.health(tree(tmp_path, files), ".") is None
 
 
 def test_what_nobody_could_find_is_marked_and_not_invented(tmp_path: Path) -> None:

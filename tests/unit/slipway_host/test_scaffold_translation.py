@@ -104,6 +104,23 @@ def test_nothing_is_told_of_the_shells_own_variables(outcome: Outcome) -> None:
     assert [line for line in outcome.advice if ": RED" in line or ": NC" in line] == []
 
 
+def test_a_workflow_that_runs_the_script_is_named(tmp_path: Path) -> None:
+    (tmp_path / ".github" / "workflows").mkdir(parents=True)
+    (tmp_path / ".github" / "workflows" / "release.yml").write_text("run: ./build.sh\n")
+    told = outcome_of(tmp_path, SCRIPT.read_text()).advice
+    assert (
+        ".github/workflows/release.yml: runs build.sh → remove it together with the script, or both deploy"
+        in told
+    )
+
+
+def test_credentials_from_elsewhere_need_no_advice(tmp_path: Path) -> None:
+    script = 'IMAGE_REPO=a.io/a/a\nDEVOPS_REPO=a/k\nGH_PAT="${GH_PAT:-}"\nTOKEN=$GH_PAT\n'
+    script += 'echo "$REGISTRY_PASSWORD" | docker login --password-stdin\n'
+    told = outcome_of(tmp_path, script).advice
+    assert [line for line in told if line.startswith("build.sh:")] == []
+
+
 def test_what_is_given_by_hand_wins_over_the_script(tmp_path: Path) -> None:
     asked = {"registry": "registry.example/team", "gitops": "https://git.example/team/k8s.git"}
     config = config_of(outcome_of(tmp_path, SCRIPT.read_text(), **asked))
@@ -149,6 +166,8 @@ def test_a_script_elsewhere_is_not_read(tmp_path: Path) -> None:
         ("REGISTRY_PASSWORD", "x", True),
         ("GH_PAT", "", True),
         ("ENV_SECRET_NAME", "api-secrets", False),
+        ("SETUP_SECRETS", "true", False),
+        ("DEVOPS_DIR", "d:/Projects/Games/2024/Acme-devops-k8s-Cluster", False),
         ("SERVICE_DB_USER", "api_user", False),
         ("X", "postgresql://a:b@c/d", True),
         ("X", "https://github.com/acme/k8s.git", False),
