@@ -7,10 +7,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from slipway_host.scaffold.secretive import is_secret
+from slipway_host.scaffold.shell_tree import (
+    CARRIED,
+    NO_WORDS,
+    from_default,
+    line_of,
+    shown,
+    text_of,
+    thrown_away,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from tree_sitter import Node
 
 COMMIT, TAG = "{commit}", "{tag}"
@@ -124,7 +131,7 @@ class _Reader:
 
     def walk(self, node: Node, *, ignored: bool = False) -> None:
         if node.is_missing or node.type == "ERROR":
-            self.faults.append(_line(node))
+            self.faults.append(line_of(node))
         match node.type:
             case "variable_assignment":
                 self._assign(node)
@@ -135,22 +142,22 @@ class _Reader:
                 self._command(node, ignored=ignored)
             case "expansion":
                 self._default(node)
-        last = _thrown_away(node)
+        last = thrown_away(node)
         for child in node.children:
             # Of a pipeline and of `a && b || true`, every part's failure is lost.
-            self.walk(child, ignored=(ignored and node.type in _CARRIED) or child.id in last)
+            self.walk(child, ignored=(ignored and node.type in CARRIED) or child.id in last)
 
     def _assign(self, node: Node) -> None:
         name_node, value_node = node.child_by_field_name("name"), node.child_by_field_name("value")
         if name_node is None or name_node.type != "variable_name":
             return
-        name = _text(name_node)
+        name = text_of(name_node)
         value, why = self.value(value_node) if value_node else ("", "")
         added = any(child.type == "+=" for child in node.children)
         if added:
             value, why = None, "it is added to"
-        default = value_node is not None and _from_default(value_node, name)
-        self.variables.append(Variable(name=name, line=_line(node), value=value, why=why, default=default))
+        default = value_node is not None and from_default(value_node, name)
+        self.variables.append(Variable(name=name, line=line_of(node), value=value, why=why, default=default))
         # What is set twice is what a run makes of it; the first is what people read as the setting.
         self._known.setdefault(name, value)
 
@@ -159,30 +166,30 @@ class _Reader:
         kinds = [child.type for child in node.children]
         if ":=" not in kinds and "=" not in kinds:
             return
-        name = next((_text(child) for child in node.children if child.type == "variable_name"), "")
+        name = next((text_of(child) for child in node.children if child.type == "variable_name"), "")
         value, why = self.value(node)
-        self.variables.append(Variable(name=name, line=_line(node), value=value, why=why, default=True))
+        self.variables.append(Variable(name=name, line=line_of(node), value=value, why=why, default=True))
         self._known.setdefault(name, value)
 
     def _command(self, node: Node, *, ignored: bool) -> None:
-        parts = [child for child in node.children if child.type not in _NO_WORDS]
+        parts = [child for child in node.children if child.type not in NO_WORDS]
         words = tuple(self.value(part)[0] for part in parts)
-        raw = tuple(_text(part).strip().strip("\"'") for part in parts)
+        raw = tuple(text_of(part).strip().strip("\"'") for part in parts)
         if parts:
             self.commands.append(
                 Command(
                     words=words,
                     raw=raw,
-                    lines=tuple(_line(part) for part in parts),
-                    text=_text(node),
+                    lines=tuple(line_of(part) for part in parts),
+                    text=text_of(node),
                     ignored=ignored,
-                    shown=_shown(node),
+                    shown=shown(node),
                 )
             )
 
     def value(self, node: Node) -> tuple[str | None, str]:
         """Return what a word holds without running anything, and why not where that is unknown."""
-        text = _text(node)
+        text = text_of(node)
         match node.type:
             case "word" | "number" | "variable_name":
                 found = re.sub(r"\\(\n|.)", lambda one: "" if one[1] == "\n" else one[1], text), ""
@@ -212,7 +219,7 @@ class _Reader:
         for child in node.children:
             if child.type == '"' or not child.is_named:
                 if child.type != '"':
-                    parts.append(_text(child))
+                    parts.append(text_of(child))
                     last = child.end_byte
                 continue
             # Blanks between two expansions belong to the string and to no node.
@@ -236,7 +243,7 @@ class _Reader:
         return None, f"{name} comes from the environment"
 
     def _expansion(self, node: Node) -> tuple[str | None, str]:
-        name = next((_text(child) for child in node.children if child.type == "variable_name"), "")
+        name = next((text_of(child) for child in node.children if child.type == "variable_name"), "")
         operators = [child.type for child in node.children if not child.is_named and child.type not in "${}"]
         if not operators:
             return self._variable(name)
@@ -250,51 +257,7 @@ class _Reader:
             return known, ""
         if known == COMMIT and operator == ":":
             return TAG, ""
-        return None, f"`{_text(node)}` takes a run to tell"
-
-
-_NO_WORDS = frozenset(
-    {"variable_assignment", "file_redirect", "heredoc_redirect", "herestring_redirect", "comment", "(", ")"}
-)
-_CARRIED = frozenset(
-    {"pipeline", "list", "redirected_statement", "negated_command", "subshell", "compound_statement"}
-)
-
-
-def _shown(node: Node) -> bool:
-    """Return whether a command's output is the script's."""
-    parent = node.parent
-    if parent is None:
-        return True
-    if parent.type == "pipeline":
-        return bool(parent.named_children[-1].id == node.id) and _shown(parent)
-    return parent.type not in {"redirected_statement", "command_substitution"}
-
-
-def _thrown_away(node: Node) -> set[int]:
-    """Return the ids of the parts of `a || true` whose failure is lost."""
-    if node.type != "list" or not any(child.type == "||" for child in node.children):
-        return set()
-    parts = [child for child in node.children if child.is_named]
-    if len(parts) < 2 or not re.match(r"(true|:|echo|log_?\w*|warn\w*|printf)\b|:$", _text(parts[-1])):  # noqa: PLR2004
-        return set()
-    return {part.id for part in parts[:-1]}
-
-
-def _from_default(node: Node, name: str) -> bool:
-    """Return whether a value is `${NAME:-…}`, which the environment may overrule."""
-    return any(
-        child.type == "expansion"
-        and any(one.type == "variable_name" and _text(one) == name for one in child.children)
-        and any(one.type in {":-", "-", ":=", "="} for one in child.children)
-        for child in _every(node)
-    )
-
-
-def _every(node: Node) -> Iterator[Node]:
-    yield node
-    for child in node.children:
-        yield from _every(child)
+        return None, f"{_quoted(text_of(node)) or 'it'} takes a run to tell"
 
 
 def _substituted(text: str) -> tuple[str | None, str]:
@@ -302,13 +265,9 @@ def _substituted(text: str) -> tuple[str | None, str]:
     if found:
         return (TAG if found[1] or _CUT.search(text) else COMMIT), ""
     inside = " ".join(text.removeprefix("$(").removesuffix(")").strip("`").split())
-    shown = "a command" if is_secret("", inside) else f"`{inside[:60]}`"
-    return None, f"it takes a run of {shown}"
+    return None, f"it takes a run of {_quoted(inside) or 'a command'}"
 
 
-def _text(node: Node) -> str:
-    return (node.text or b"").decode()
-
-
-def _line(node: Node) -> int:
-    return node.start_point[0] + 1
+def _quoted(text: str) -> str:
+    """Return what stands in a script for a message, "" where it holds a secret."""
+    return "" if is_secret("", text) else f"`{text[:60]}`"

@@ -7,33 +7,22 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from slipway_host import names
+from slipway_host.scaffold import app_secret, build
 from slipway_host.scaffold.advice import Advice, advice
-from slipway_host.scaffold.script import COMMIT, LIST, TAG
+from slipway_host.scaffold.leftovers import leftovers
+from slipway_host.scaffold.script import COMMIT, TAG
 from slipway_host.scaffold.secretive import is_secret
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from slipway_host.scaffold.app_secret import Key
+    from slipway_host.scaffold.build import BuildArgument
     from slipway_host.scaffold.draft import Draft
     from slipway_host.scaffold.script import Script, Variable
 
+DATABASE_URL = "DATABASE_URL"
 APP = ("APP_NAME", "SERVICE_NAME", "APP")
-SHELL = re.compile(
-    r"(RED|GREEN|YELLOW|BLUE|CYAN|MAGENTA|BOLD|NC|RESET|NO_COLOR|SCRIPT_DIR|ROOT_DIR|IFS|PATH|DOCKER_BUILDKIT|KUBECONFIG|LC_ALL|LANG)$|_COLOR$"
-)
-"""Variables of the shell's own, of which nothing is to be said."""
-NO_PLACE = {
-    "DEPLOY": "`dagger call push` builds and pushes without deploying",
-    "SETUP_DATABASES": "services.<name>.database says whether there is one",
-    "SETUP_SECRETS": "services.<name>.secrets says which there are",
-    "DB_TYPES": "databases other than PostgreSQL have no place; REDIS_URL is a key for secrets.given",
-    "DEVOPS_DIR": "the GitOps repository is cloned anew for each run",
-    "CLONE_URL": "gitops.repository is what is cloned, with ghPat",
-    "KUBE_CONFIG": "kubeConfig=env://KUBE_CONFIG in .env",
-    "TRIVY_ECODE": "environments.<name>.scan.gate says what stops a run",
-    "TRIVY_SEVERITY": "environments.<name>.scan.severity says what the gate looks at",
-    "SEVERITY": "environments.<name>.scan.severity says what the gate looks at",
-}
 
 
 @dataclass(kw_only=True)
@@ -104,8 +93,8 @@ class _Translator:
         self._port(own)
         self._database(own)
         self._secret(own)
-        self._build_arguments(own)
-        self._leftovers()
+        self._build(own)
+        self._done.left += leftovers(self._script, {*self._used, *self._done.taken})
         self._done.left += advice(self._script)
         self._done.left.sort()
         return self._done
@@ -265,53 +254,28 @@ class _Translator:
             "APP_SECRET_NAME",
             usual=f"{app}-secrets",
         )
-        for command in self._script.commands:
-            if command.program == "kubectl" and {"create", "secret", "generic"} <= set(command.raw):
-                for word, line in zip(command.raw, command.lines, strict=True):
-                    if key := re.match(r"--from-literal=[\"']?([A-Za-z_]\w*)=", word):
-                        self._key(own, key[1], line)
+        for key in app_secret.keys(self._script):
+            self._key(own, key)
 
-    def _key(self, own: tuple[str, ...], key: str, line: int) -> None:
-        where = f"{self._script.name}:{line}"
-        written = next((one for one in self._script.variables if one.name == key), None)
-        random = re.search(rf"{key}=[^\n]*(openssl rand|urandom|uuidgen|pwgen)", "\n".join(self._lines()))
-        if key == "DATABASE_URL":
+    def _key(self, own: tuple[str, ...], key: Key) -> None:
+        where, given = f"{self._script.name}:{key.line}", self._draft.get(*own, "secrets", "given")
+        if key.name == DATABASE_URL:
             if self._draft.get(*own, "database") is None:
-                self._draft.put((*own, "database"), {}, f"{where}: DATABASE_URL")
-        elif random or key in {"JWT_SECRET", "API_SECRET", "SESSION_SECRET"}:
-            self._draft.put((*own, "secrets", "generate", key), {}, where)
-        else:
-            given = self._draft.get(*own, "secrets", "given")
-            if given is None:
-                self._draft.put(
-                    (*own, "secrets", "given"), [key], f"{where}; give each by appSecrets=env://… in .env"
-                )
-            elif key not in given:
-                given.append(key)
-        if written:
-            self._used.add(key)
+                self._draft.put((*own, "database"), {}, f"{where}: {DATABASE_URL}")
+        elif key.random:
+            self._draft.put((*own, "secrets", "generate", key.name), {}, where)
+        elif given is None:
+            origin = f"{where}; give each by appSecrets=env://… in .env"
+            self._draft.put((*own, "secrets", "given"), [key.name], origin)
+        elif key.name not in given:
+            given.append(key.name)
+        self._used.add(key.name)
 
-    def _lines(self) -> list[str]:
-        # What is random stands in a command, what it is for in the text around it.
-        return [command.text for command in self._script.commands] + [
-            f"{one.name}={one.why}" for one in self._script.variables if one.value is None
-        ]
-
-    def _build_arguments(self, own: tuple[str, ...]) -> None:
-        for command in self._script.commands:
-            for index, raw in enumerate(command.raw):
-                word, text = command.words[index], raw
-                if raw in {"-f", "--file"} and "build" in command.raw and index + 1 < len(command.raw):
-                    self._dockerfile(own, command.words[index + 1], command.lines[index + 1])
-                if raw == "--build-arg" and index + 1 < len(command.raw):
-                    word, text = command.words[index + 1], command.raw[index + 1]
-                elif raw.startswith("--build-arg="):
-                    word, text = word and word.partition("=")[2], raw.partition("=")[2].strip("\"'")
-                elif found := re.match(r"(?:--opt[= ])?build-arg:(.*)", raw):
-                    word, text = word and word.partition(":")[2], found[1].strip("\"'")
-                else:
-                    continue
-                self._build_argument(own, text, word, command.lines[index])
+    def _build(self, own: tuple[str, ...]) -> None:
+        for value, line in build.dockerfiles(self._script):
+            self._dockerfile(own, value, line)
+        for one in build.arguments(self._script):
+            self._build_argument(own, one)
 
     def _dockerfile(self, own: tuple[str, ...], value: str | None, line: int) -> None:
         context = self._draft.get(*own, "context")
@@ -321,65 +285,27 @@ class _Translator:
         if value and value != "Dockerfile" and names.RELATIVE_PATH.fullmatch(value):
             self._draft.put((*own, "dockerfile"), value, f"{self._script.name}:{line}")
 
-    def _build_argument(self, own: tuple[str, ...], text: str, word: str | None, line: int) -> None:
-        name, _, raw = text.partition("=")
-        value = word.partition("=")[2] if word and "=" in word else None
-        if not names.ENV_NAME.fullmatch(name):
-            return
-        if is_secret(name, value or ""):
+    def _build_argument(self, own: tuple[str, ...], one: BuildArgument) -> None:
+        name = one.name
+        if is_secret(name, one.value or ""):
             self._leave(
-                line,
+                one.line,
                 f"build argument {name} looks like a secret: the image shows it to everybody",
-                f"RUN --mount=type=secret in the Dockerfile, buildSecrets: {{{name.lower()}: {name}}} and buildSecrets=env://{name}",
+                f"RUN --mount=type=secret,id={name.lower()} in the Dockerfile, and buildSecrets: "
+                f"{{{name.lower()}: {name}}}",
             )
-            return
-        if value is None:
-            source = next((one for one in re.findall(r"\$\{?(\w+)", raw)), name)
+        elif one.value is None:
             self._leave(
-                line,
-                f"build argument {name}: {source} is known only when the script runs",
+                one.line,
+                f"build argument {name}: {one.source} is known only when the script runs",
                 f"services.{self._service}.buildArgs.{name}, or environments.<name>.buildArgs",
             )
-            self._draft.todo(
-                own, f"buildArgs.{name}: its value comes from {self._script.name}'s environment (line {line})"
-            )
-            return
-        self._draft.put((*own, "buildArgs", name), value, f"{self._script.name}:{line}")
-        if name not in self._done.taken:
-            self._done.taken.append(name)
-
-    def _leftovers(self) -> None:
-        """Tell every other variable once: what it may be for, or that it has no place."""
-        told = {*self._used, *self._done.taken}
-        for one in self._script.variables:
-            # Its words were read as those of a command; what holds the commit has a place in buildArgs.
-            silent = one.why == LIST or one.value in {"", COMMIT, TAG} or bool(SHELL.search(one.name))
-            # A credential from elsewhere is in .env now.
-            silent = silent or (one.value is None and is_secret(one.name, "") and "run of" not in one.why)
-            if one.name not in told and one.name.isupper() and not silent:
-                self._leave(one.line, *_fate(one))
-            told.add(one.name)
-        for name in ("DEVOPS_REPO", "NAMESPACE", *APP):
-            unread = next(
-                (one for one in self._script.variables if one.name == name and one.value is None), None
-            )
-            if unread and self._script.first(name) is None:
-                self._leave(unread.line, f"{name} could not be read: {unread.why}", "write it by hand")
-        for line in self._script.faults:
-            self._leave(line, "this line is no shell that could be read", "look at it yourself")
-
-
-def _fate(one: Variable) -> tuple[str, str]:
-    """Return what is said of a variable that went nowhere."""
-    if one.value and is_secret(one.name, one.value):
-        instead = "keep it in the CI's secrets; if a value of it was ever committed, rotate it"
-        return f"{one.name} looks like a secret and was not taken over", instead
-    if one.name in NO_PLACE:
-        return one.name, NO_PLACE[one.name]
-    if one.value is None:
-        return f"{one.name} could not be read: {one.why}", "nothing was taken from it"
-    setting = "a setting of the service goes to `env` in apps/<app>/values.yaml"
-    return f"{one.name} has no place in slipway.yaml", setting
+            where = f"{self._script.name}'s environment (line {one.line})"
+            self._draft.todo(own, f"buildArgs.{name}: its value comes from {where}")
+        else:
+            self._draft.put((*own, "buildArgs", name), one.value, f"{self._script.name}:{one.line}")
+            if name not in self._done.taken:
+                self._done.taken.append(name)
 
 
 def _address(value: str) -> str:
