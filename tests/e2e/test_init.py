@@ -83,6 +83,20 @@ class Start:
         git = ["git", "-C", str(folder), "-c", "user.name=t", "-c", "user.email=t@t.invalid"]
         return command.run([*git, *arguments])
 
+    def dagger(self, *arguments: str) -> str:
+        """Run dagger in the service's repository, and return what it says to people."""
+        done = subprocess.run(
+            [self.app.layout.bin / "dagger", *arguments],
+            cwd=self.app.folder,
+            env={**os.environ, "NO_COLOR": "1"},
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr[-3000:]
+        return done.stderr
+
 
 @pytest.fixture(scope="module")
 def start(layout: Layout, module: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Start]:
@@ -139,29 +153,11 @@ def _repository_secret(layout: Layout, name: str) -> dict[str, object]:
 def test_init_writes_what_is_missing_and_leaves_the_rest(start: Start) -> None:
     folder = start.app.folder
     before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-    # The first call of all, as a new user makes it: there is no dagger.json yet.
-    done = subprocess.run(
-        [
-            *(
-                start.app.layout.bin / "dagger",
-                "--progress=plain",
-                "-m",
-                f"{GIT}/slipway/slipway.git",
-                "call",
-            ),
-            *("--source=.", "init", "--from=api/build.sh", f"--blueprint={GIT}/slipway/slipway.git"),
-            *("export", "--path=."),
-        ],
-        cwd=folder,
-        env={**os.environ, "NO_COLOR": "1"},
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
-    assert "Trivy's result is thrown away" in done.stderr
-    assert "git add slipway.yaml dagger.json" in done.stderr
+    # The first calls of all, as a new user makes them.
+    start.dagger("init", f"--blueprint={GIT}/slipway/slipway.git")
+    said = start.dagger("--progress=plain", "call", "init", "--from=api/build.sh", "export", "--path=.")
+    assert "Trivy's result is thrown away" in said
+    assert "git add slipway.yaml" in said
     assert {path: path.read_bytes() for path in before} == before
     new = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
     assert {"slipway.yaml", "dagger.json", "api/Dockerfile", "web/Dockerfile", "jobs/Dockerfile"} <= new
