@@ -88,15 +88,13 @@ class Draft:
         """Put each to-do under its key; as text, since a comment alone is no YAML value."""
         lines, at, out = text.splitlines(), list[str](), list[str]()
         left = dict(self.todos)
-        for number, line in enumerate(lines):
+        for line in lines:
             depth = (len(line) - len(line.lstrip())) // 2
             at = [*at[:depth], line.strip().partition(":")[0].strip("'\"")]
             out.append(line)
-            ahead = lines[number + 1] if number + 1 < len(lines) else ""
-            inside = len(ahead) - len(ahead.lstrip())
-            indent = (
-                inside if inside > depth * 2 else depth * 2 + (2 if not line.rstrip().endswith("{}") else 0)
-            )
+            # Below a key with more keys, or none; beside a single value.
+            below = line.partition(" #")[0].rstrip().endswith((":", "{}"))
+            indent = 2 * depth + (2 if below else 0)
             out += [f"{' ' * indent}# TODO {one}" for one in left.pop(tuple(at), [])]
         return "\n".join(out) + "\n"
 

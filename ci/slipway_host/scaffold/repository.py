@@ -138,8 +138,7 @@ def _new_config(tree: Tree, wishes: Wishes, outcome: Outcome, *, folder: str, or
     _required(draft, script.name if script else "")
     if "namespace" not in draft.data:
         draft.todo(
-            ("gitops", "repository"),
-            "namespace: each application gets one of its own name, unless one for all stands here",
+            ("registry",), "namespace: each application gets one of its own name, unless it stands here"
         )
     outcome.advice += [f"{CONFIG}: {one}" for todos in draft.todos.values() for one in todos]
     return draft.text(templates.render("service/slipway-head").rstrip())
