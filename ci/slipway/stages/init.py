@@ -2,7 +2,6 @@
 
 import shutil
 import uuid
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -94,17 +93,20 @@ class InitStage(Stage):
     ) -> dagger.Directory:
         from slipway_host.scaffold.tree import Tree
 
-        # Below the working directory: the engine exports nothing to elsewhere.
+        # Below the working directory: the engine exchanges files with nowhere else. Whole folders: of single
+        # ones, its log would show every line, and nobody would find the report.
         place = Path(f"scaffold-{uuid.uuid4().hex}")
+        there, new = place / "there", place / "new"
+        new.mkdir(parents=True)
         try:
-            await folder.without_directory(".git").export(str(place))
-            outcome = await to_thread.run_sync(partial(scaffold, Tree(place)))
+            await folder.without_directory(".git").export(str(there))
+            outcome = await to_thread.run_sync(scaffold, Tree(there))
+            await to_thread.run_sync(outcome.write, new)
+            found = await dag.current_module().workdir(str(new)).sync()
         finally:
             shutil.rmtree(place, ignore_errors=True)
-        say(outcome.report())
-        found = dag.directory()
-        for path, text in outcome.new.items():
-            found = found.with_new_file(path, text)
+        for line in outcome.report().splitlines():
+            say(line)
         return found
 
 
