@@ -115,7 +115,7 @@ def parser() -> argparse.ArgumentParser:
         )
         if name == "init":
             # It may be there to make the configuration, and is about the whole repository.
-            one.set_defaults(config=CONFIG_PATH)
+            one.set_defaults(config=CONFIG_PATH, environment="")
         else:
             common(one)
         if name not in WITHOUT_CLUSTER:

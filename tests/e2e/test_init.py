@@ -19,7 +19,7 @@ import pytest
 from slipway_lab import command, credentials, gitserver, lab
 from slipway_lab.kubernetes import kubectl
 from slipway_lab.layout import GIT, REGISTRY, Layout
-from support.app import App
+from support.app import CALL_S, App
 
 SERVICES = {
     "api/go.mod": "module example.com/shop/api\n\ngo 1.24\n",
@@ -91,7 +91,7 @@ class Start:
             env={**os.environ, "NO_COLOR": "1"},
             capture_output=True,
             text=True,
-            timeout=300,
+            timeout=CALL_S,
             check=False,
         )
         assert done.returncode == 0, done.stderr[-3000:]

@@ -13,7 +13,12 @@ from slipway_host.command import COMMANDS, parser
 from slipway_host.job_functions import FUNCTIONS
 
 CI = Path(__file__).parents[2] / "ci"
-STAGES = {name.replace("_", "-"): value for stage in discover() for name, value in vars(stage).items() if name[0] != "_"}
+STAGES = {
+    name.replace("_", "-"): value
+    for stage in discover()
+    for name, value in vars(stage).items()
+    if name[0] != "_"
+}
 DAGGER_ONLY = {"changed_since"}
 """Of an engine that has the whole repository."""
 
