@@ -7,6 +7,8 @@ import typing
 from dataclasses import dataclass
 from typing import Any
 
+from dagger import Name
+
 from slipway.main import Slipway
 from slipway.stages import discover
 
@@ -31,7 +33,7 @@ GROUPS = {
         *("secrets", "database", "migrate", "gitops", "sync"),
     ),
     "Look": ("status", "diagnose", "history", "record", "report", "logs", "metrics", "kpis", "cost"),
-    "Set up": ("config", "doctor", "rbac"),
+    "Set up": ("init", "init_gitops", "config", "doctor", "rbac"),
 }
 """Where each function stands on the page."""
 
@@ -124,9 +126,11 @@ def _table(found: list[Argument]) -> str:
 def _argument(name: str, annotation: Any, default: Any) -> Argument:
     kind, *marks = typing.get_args(annotation)
     docs = [mark.documentation for mark in marks if hasattr(mark, "documentation")]
+    # A word that Python keeps for itself, like `from`, has another name there.
+    shown = next((mark.name for mark in marks if isinstance(mark, Name)), name)
     required = default is inspect.Parameter.empty
     return Argument(
-        flag=f"--{kebab(name)}",
+        flag=f"--{kebab(shown)}",
         kind=_kind(kind),
         default=""
         if default in (None, "", False) or required or not isinstance(default, (str, int))

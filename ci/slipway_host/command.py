@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from importlib.metadata import version
 
-from slipway_host.command_options import OPTIONS, PLAIN, common, images
+from slipway_host.command_options import CONFIG_PATH, OPTIONS, PLAIN, common, images
 from slipway_host.help import Parser, grouped
 
 DESCRIPTION = """\
@@ -93,6 +93,14 @@ COMMANDS = {
         "slipway-host rotate --service api --key JWT_SECRET --confirm api-secrets",
     ),
     "doctor": ("check rights and reachability of all that a deploy needs", "slipway-host doctor"),
+    "init": (
+        "write what a service's repository needs, and nothing over what is there",
+        "slipway-host init --from build.sh\n  slipway-host init --registry ghcr.io/acme --gitops https://…",
+    ),
+    "init-gitops": (
+        "write chart, Argo CD Applications, limits and rights into a clone of the GitOps repository",
+        "slipway-host init-gitops --folder ../devops-k8s",
+    ),
     "rbac": (
         "print a ServiceAccount with the least rights that the services need",
         "slipway-host rbac | kubectl apply -f -",
@@ -102,14 +110,14 @@ COMMANDS = {
 GROUPS = {
     "deliver": ("deploy", "rollback", "hold"),
     "one step of a deploy": ("secrets", "database", "migrate", "gitops", "sync"),
-    "look": ("status", "diagnose", "history", "logs", "metrics"),
-    "set up": ("doctor", "rbac", "config"),
+    "look": ("status", "diagnose", "history", "report", "logs", "metrics", "kpis", "cost"),
+    "set up": ("init", "init-gitops", "doctor", "rbac", "config"),
     "rarely": ("rotate", "undo", "resume"),
 }
 """Where each command stands in the help."""
 WITH_IMAGES = ("deploy", "migrate", "gitops")
 """Commands about the images of a commit, which a receipt may name."""
-WITHOUT_CLUSTER = ("config", "history", "hold", "kpis", "rbac", "report")
+WITHOUT_CLUSTER = ("config", "history", "hold", "init", "init-gitops", "kpis", "rbac", "report")
 
 
 def parser() -> argparse.ArgumentParser:
@@ -134,7 +142,11 @@ def parser() -> argparse.ArgumentParser:
             description=f"{what[0].upper()}{what[1:]}.",
             epilog=f"example:\n  {example}",
         )
-        common(one)
+        if name == "init":
+            # It may be there to make the configuration, and is about the whole repository.
+            one.set_defaults(config=CONFIG_PATH, environment="")
+        else:
+            common(one)
         if name not in WITHOUT_CLUSTER:
             one.add_argument("--context", default="", metavar="NAME", help="context of the kubeconfig")
         if name in WITH_IMAGES:

@@ -72,6 +72,22 @@ OPTIONS = {
         ),
     ),
     "sync": (_switch("--terminate", "end a sync of somebody else that blocks this one"),),
+    "init": (
+        _text("--folder", "PATH", "the service's repository (default: .)", "."),
+        Flag(
+            ("--from",),
+            {"dest": "script", "default": "", "metavar": "PATH", "help": "build script to read, in there"},
+        ),
+        _text("--registry", "NAME", "registry and namespace of the images, like ghcr.io/acme"),
+        _text("--gitops", "ADDRESS", "address of the GitOps repository"),
+        _text("--namespace", "NAME", "namespace of the services (default: each application's name)"),
+        _text("--name", "NAME", "name that the services' begin with (default: the repository's)"),
+        _text("--blueprint", "ADDRESS", "git address of Slipway, for a dagger.json where there is none"),
+    ),
+    "init-gitops": (
+        Flag(("--folder",), {"required": True, "metavar": "PATH", "help": "clone of the GitOps repository"}),
+        _text("--project", "NAME", "AppProject that is there already (default: one is written)"),
+    ),
     "status": (AS_JSON,),
     "diagnose": (
         _switch("--head", "what runs has to be HEAD's image"),

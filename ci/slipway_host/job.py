@@ -25,6 +25,7 @@ from slipway_host.job_delivery import DeliveryJob
 from slipway_host.job_functions import FUNCTIONS
 from slipway_host.loader import load_config
 from slipway_host.record import Log
+from slipway_host.scaffold import by_hand
 
 if TYPE_CHECKING:
     import argparse
@@ -78,6 +79,8 @@ class Job:
         Raises:
             DeliveryError: it did not work, and there is nothing to print.
         """
+        if self._options.command in by_hand.COMMANDS:
+            return await by_hand.run(self._options)
         text = await self._intake.config_text()
         config = load_config(text, path=str(self._path))
         names = selection.select(config, self._options.service)

@@ -124,6 +124,23 @@ LAYERS = {
         "restart",
         "rollout",
         "rotation",
+        "scaffold/advice",
+        "scaffold/app_secret",
+        "scaffold/build",
+        "scaffold/code",
+        "scaffold/draft",
+        "scaffold/gitops_repository",
+        "scaffold/leftovers",
+        "scaffold/outcome",
+        "scaffold/repository",
+        "scaffold/script",
+        "scaffold/secretive",
+        "scaffold/services",
+        "scaffold/shell_tree",
+        "scaffold/stacks",
+        "scaffold/templates",
+        "scaffold/translation",
+        "scaffold/tree",
         "receipt",
         "receipt_check",
         "receipt_keeper",
@@ -194,6 +211,7 @@ LAYERS = {
         "job_functions",
         "live",
         "report_file",
+        "scaffold/by_hand",
         "tint",
     },
 }
@@ -236,10 +254,16 @@ def modules(package: str) -> Iterator[tuple[str, set[str]]]:
 
 def siblings(found: set[str]) -> set[str]:
     names = (name.split(".") for name in found)
-    return {parts[1] for parts in names if parts[0] == "slipway_host" and len(parts) > 1}
+    ours = [parts[1:] for parts in names if parts[0] == "slipway_host" and len(parts) > 1]
+    # Of a package, the module in it: `from slipway_host.scaffold import tree`.
+    return {"/".join(parts[:2]) if "/".join(parts[:2]) in LAYER else parts[0] for parts in ours}
 
 
-HOST = {name.removesuffix(".py"): found for name, found in modules("slipway_host") if name != "__init__.py"}
+HOST = {
+    name.removesuffix(".py"): found
+    for name, found in modules("slipway_host")
+    if name.rpartition("/")[2] != "__init__.py"
+}
 
 
 def test_every_module_of_the_host_side_has_a_layer() -> None:

@@ -41,6 +41,8 @@ def test_functions_are_the_stages_of_the_chain_and_the_chain() -> None:
         "doctor",
         "history",
         "hold",
+        "init",
+        "init_gitops",
         "image",
         "kpis",
         "logs",

@@ -13,7 +13,12 @@ from slipway_host.command import COMMANDS, parser
 from slipway_host.job_functions import FUNCTIONS
 
 CI = Path(__file__).parents[2] / "ci"
-STAGES = {name: value for stage in discover() for name, value in vars(stage).items() if name[0] != "_"}
+STAGES = {
+    name.replace("_", "-"): value
+    for stage in discover()
+    for name, value in vars(stage).items()
+    if name[0] != "_"
+}
 DAGGER_ONLY = {"changed_since"}
 """Of an engine that has the whole repository."""
 
@@ -75,9 +80,8 @@ def test_every_command_that_a_text_names_exists_in_both_programs_or_in_dagger_al
     found = list(named())
     assert len(found) > 80
     for where, function, flags in found:
-        kebab = function.replace("-", "_")
-        assert kebab in STAGES, f"{where}: {function}"
-        own = {f"--{name.replace('_', '-')}" for name in inspect.signature(STAGES[kebab]).parameters}
+        assert function in STAGES, f"{where}: {function}"
+        own = {f"--{name.replace('_', '-')}" for name in inspect.signature(STAGES[function]).parameters}
         if function in COMMANDS:
             words = {word for action in options(function).values() for word in action.option_strings}
             own = own & words if function in FUNCTIONS else own | words
