@@ -6,11 +6,16 @@ from typing import TYPE_CHECKING
 from slipway.accounts import Given
 from slipway.checkout import Checkout
 from slipway.inputs import Stage, say
+from slipway.records import Records
 from slipway.work import Work, cluster, open_works
 from slipway_host.caller import command
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from slipway_host.call import Call
+    from slipway_host.passage import Passage
+    from slipway_host.recording import Recording
 
 
 def call_of(inputs: Stage, checkout: Checkout, works: list[Work]) -> "Call":
@@ -18,6 +23,11 @@ def call_of(inputs: Stage, checkout: Checkout, works: list[Work]) -> "Call":
     from slipway_host.call import Call
 
     given = Given(inputs, checkout.config)
+    records = Records(checkout=checkout, environment=inputs.environment)
+
+    async def keep(kept: "Recording", _passages: "Sequence[Passage]") -> None:
+        await records.keep(kept.document["run"], [work.name for work in works], kept.files)
+
     return Call(
         config=checkout.config,
         environment=inputs.environment,
@@ -32,6 +42,7 @@ def call_of(inputs: Stage, checkout: Checkout, works: list[Work]) -> "Call":
         commits=checkout,
         source_url=checkout.url,
         dsn=inputs.postgres_dsn is not None,
+        files=keep,
     )
 
 

@@ -11,12 +11,11 @@ import dagger
 from dagger import dag
 
 from slipway.inputs import say
+from slipway_host.caller import command
 from slipway_host.errors import NotFoundError, SettingsError, quote
 
 if TYPE_CHECKING:
     from slipway.checkout import Checkout
-    from slipway.work import Work
-    from slipway_host.recording import Recording
 
 KEPT = 50
 """Runs that the engine keeps, whatever they were about."""
@@ -109,7 +108,7 @@ class Records:
             raise NotFoundError(
                 f"this engine knows no {what}: a run's files stay in the engine that ran it, which keeps the "
                 f"newest {KEPT}",
-                next_command="dagger call history, which has the receipts that the GitOps repository keeps",
+                next_command=f"{command('history')}, which has the receipts that the GitOps repository keeps",
             )
         newest = max(wanted, key=lambda path: path.rpartition("/")[2])
         container = self._shell(RUN=newest, ONCE=uuid.uuid4().hex).with_exec(["sh", "-c", _TAKE])
@@ -131,9 +130,3 @@ class Records:
         # One at a time: what is made room for is not what somebody else is about to read.
         volume = dag.cache_volume("slipway-records")
         return container.with_mounted_cache(ROOT, volume, sharing=dagger.CacheSharingMode.LOCKED)
-
-
-async def keep_files(checkout: "Checkout", works: "Sequence[Work]", kept: "Recording") -> None:
-    """Keep the files of a run about services of a checkout; as `Records.keep`."""
-    records = Records(checkout=checkout, environment=kept.document["environment"])
-    await records.keep(kept.document["run"], [work.name for work in works], kept.files)

@@ -10,9 +10,8 @@ from slipway.chain import Chain
 from slipway.checkout import Checkout
 from slipway.fallback import fall_back
 from slipway.inputs import Stage, say
-from slipway.records import keep_files
 from slipway.work import Work, cluster, open_works
-from slipway_host import receipt, recording
+from slipway_host import receipt
 from slipway_host.caller import command
 from slipway_host.errors import DeliveryError
 from slipway_host.notifications import telling
@@ -55,10 +54,9 @@ class Release:
                 chains = await self._deploy(call, checkout, works) if works else []
             except DeliveryError as error:
                 said = str(error.at("deploy", next_command=command("deploy")))
-                await self._keep(checkout, works, [], {**self._document(call, checkout, []), "error": said})
+                await call.keep({**self._document(call, checkout, []), "error": said}, [])
                 raise
-            document = await self._keep(checkout, works, chains, self._document(call, checkout, chains))
-            teller.document = document
+            teller.document = document = await call.keep(self._document(call, checkout, chains), chains)
         errors = {chain.work.name: chain.run.error for chain in chains if chain.run.error}
         if errors:
             # A function that fails returns nothing: standard error is where this can still be read.
@@ -76,13 +74,6 @@ class Release:
             tag=checkout.tag,
             source=checkout.url,
         )
-
-    async def _keep(
-        self, checkout: Checkout, works: list[Work], chains: list[Chain], document: dict[str, Any]
-    ) -> dict[str, Any]:
-        kept = await recording.keep(document, chains, say)
-        await keep_files(checkout, works, kept)
-        return kept.document
 
     async def _deploy(self, call: "Call", checkout: Checkout, works: list[Work]) -> list[Chain]:
         first = works[0]

@@ -1,13 +1,11 @@
 """The rollback of one `dagger call`: signatures are verified by cosign, in a container."""
 
 from dataclasses import replace
-from functools import partial
 from typing import TYPE_CHECKING
 
 from slipway import trust
 from slipway.calls import call_of
 from slipway.inputs import Stage
-from slipway.records import keep_files
 from slipway.work import Work, open_works
 from slipway_host.caller import command
 from slipway_host.each import Outcome
@@ -31,7 +29,6 @@ async def retreat(inputs: Stage, services: list[str] | None, wish: "Wish", *, re
         chosen=bool(services),
         receipt_only=receipt_only,
         verify=verifier(works),
-        keep=partial(keep_files, checkout, works),
     )
 
 

@@ -7,25 +7,30 @@ same functions (`inspection`, `intervention`, `retreat`).
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from slipway_host import caller, targets
+from slipway_host import caller, recording, targets
 from slipway_host.delivery import Delivery
 from slipway_host.doctor import World
 from slipway_host.passage import Accounts
 from slipway_host.run import Run, new_run_id
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
     from contextlib import AbstractAsyncContextManager
 
     from slipway_host.config import Config
     from slipway_host.kube import KubeClient
-    from slipway_host.passage import Way
+    from slipway_host.passage import Passage, Way
     from slipway_host.recipients import Recipients
     from slipway_host.record import Log
+    from slipway_host.recording import Recording
     from slipway_host.settings import GitSettings, PostgresSettings, RegistrySettings, Target
     from slipway_host.source_log import Commits
+
+
+async def _nowhere(_kept: Recording, _passages: Sequence[Passage]) -> None:
+    """Keep no files."""
 
 
 @dataclass(frozen=True)
@@ -49,12 +54,13 @@ class Call:
         postgres: gives the PostgreSQL server.
         recipients: gives who is told how a run went.
         cluster: connects to the cluster.
-        report: takes one line for people, live, and keeps it for the record.
+        report: takes one line for people, live, and remembers it.
         by: who calls.
         commits: the services' repository, to ask when its commits were made; None where nobody can.
         source_url: address of the services' repository, or "".
         dsn: PostgreSQL is reached by a connection string, and not through the cluster.
         run_id: written to what the call makes.
+        files: puts what stays of a run where this caller keeps it.
         ways: what has landed so far, for whoever interrupts the call.
     """
 
@@ -72,6 +78,7 @@ class Call:
     source_url: str = ""
     dsn: bool = False
     run_id: str = field(default_factory=new_run_id)
+    files: Callable[[Recording, Sequence[Passage]], Awaitable[None]] = _nowhere
     ways: list[Way | Record] = field(default_factory=list)
 
     async def accounts(self) -> Accounts:
@@ -81,6 +88,20 @@ class Call:
             SettingsError: one is not given, or cannot be used.
         """
         return Accounts(registry=await self.registry(), git=await self.git(), postgres=await self.postgres())
+
+    async def keep(self, document: Mapping[str, Any], passages: Sequence[Passage]) -> dict[str, Any]:
+        """Keep what stays of a run: its receipt in the GitOps repository, and its files.
+
+        Args:
+            document: the receipt.
+            passages: the services; none where the run ended before it came to them.
+
+        Returns:
+            The receipt without any known secret.
+        """
+        kept = await recording.keep(document, passages, self.report)
+        await self.files(kept, passages)
+        return kept.document
 
     def delivery(self, target: Target, kube: KubeClient) -> Delivery:
         """Return the stages of a service."""

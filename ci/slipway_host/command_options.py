@@ -36,6 +36,11 @@ def _number(name: str, default: int, what: str) -> Flag:
 AS_JSON = _switch("--as-json", "print JSON instead of text")
 RECEIPT_ONLY = _switch("--receipt-only", "print the JSON receipt and nothing else")
 PLAIN = _switch("--plain", "show progress as lines, as in a CI; the default wherever there is no terminal")
+OUTPUT = _text(
+    "--output",
+    "FOLDER",
+    "write receipt.json, build.log, summary.md and report.html there, of a run that fails, too",
+)
 BY = _text("--by", "WHO", "who does it (default: GIT_USERNAME, else this machine's user)")
 APP_SECRET = Flag(
     ("--app-secret",),
@@ -47,15 +52,7 @@ APP_SECRET = Flag(
     },
 )
 OPTIONS = {
-    "deploy": (
-        APP_SECRET,
-        _text(
-            "--output",
-            "FOLDER",
-            "write receipt.json, build.log, summary.md and report.html there, however the run ends",
-        ),
-        RECEIPT_ONLY,
-    ),
+    "deploy": (APP_SECRET, OUTPUT, RECEIPT_ONLY),
     "report": (
         _text("--run", "ID", "run, by its id in the receipt (default: the newest of these services)"),
         _number("--days", 0, "report one service over so many days, and not a run"),
@@ -113,6 +110,7 @@ OPTIONS = {
         _text("--reason", "TEXT", "why, for whoever is stopped by the hold"),
         BY,
         _switch("--hold", "stop every deploy until that is lifted, and not only those of the tag left"),
+        OUTPUT,
         RECEIPT_ONLY,
     ),
     "hold": (

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from slipway_host import caller, effective, kube_files, selection, targets
+from slipway_host import caller, effective, kube_files, recording, selection, targets
 from slipway_host.accounts import (
     git_account,
     later,
@@ -29,15 +29,16 @@ from slipway_host.scaffold import by_hand
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Sequence
 
     from slipway_host.call import Record
     from slipway_host.config import Config
     from slipway_host.environ import Environ
     from slipway_host.errors import DeliveryError
     from slipway_host.kube import KubeClient
-    from slipway_host.passage import Way
+    from slipway_host.passage import Passage, Way
     from slipway_host.progress import Report
+    from slipway_host.recording import Recording
     from slipway_host.settings import Target
 
 RUN_IMAGES = (*WITH_IMAGES, "rollback")
@@ -100,9 +101,7 @@ class Job:
             if command in FUNCTIONS:
                 outcome = await FUNCTIONS[command](call, self._options)
             else:
-                summary = self._environ.text("GITHUB_STEP_SUMMARY")
-                job = DeliveryJob(call, self._intake, handover, self._options, step_summary=summary)
-                outcome = await job.run()
+                outcome = await DeliveryJob(call, self._intake, handover, self._options).run()
         self.error = outcome.error
         return outcome.text
 
@@ -135,8 +134,15 @@ class Job:
             commits=self._intake.source,
             source_url=url,
             dsn=environ.secret("POSTGRES_DSN") is not None,
+            files=self._write,
             ways=self.ways,
         )
+
+    async def _write(self, kept: Recording, passages: Sequence[Passage]) -> None:
+        if self._options.output:
+            kept = await recording.illustrated(kept, passages, self._report)
+        folder, summary = self._options.output, self._environ.text("GITHUB_STEP_SUMMARY")
+        recording.write(kept, folder=folder, step_summary=summary, log=self._report)
 
     @asynccontextmanager
     async def _cluster(self) -> AsyncIterator[KubeClient]:

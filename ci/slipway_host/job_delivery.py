@@ -6,7 +6,7 @@ import time
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from slipway_host import caller, passage, receipt, recording
+from slipway_host import caller, passage, receipt
 from slipway_host.each import Outcome
 from slipway_host.errors import DeliveryError
 from slipway_host.intake import images_for
@@ -37,23 +37,13 @@ class DeliveryJob:
         intake: their repository.
         handover: what an earlier run has said of the images.
         options: the command's.
-        step_summary: file that GitHub shows as the step's summary, or "".
     """
 
-    def __init__(
-        self,
-        call: Call,
-        intake: Intake,
-        handover: Handover,
-        options: argparse.Namespace,
-        *,
-        step_summary: str,
-    ) -> None:
+    def __init__(self, call: Call, intake: Intake, handover: Handover, options: argparse.Namespace) -> None:
         self._call = call
         self._intake = intake
         self._handover = handover
         self._options = options
-        self._step_summary = step_summary
         self._began = time.monotonic()
 
     async def run(self) -> Outcome:
@@ -74,12 +64,24 @@ class DeliveryJob:
                 ways = await self._delivered()
             except DeliveryError as error:
                 said = str(error.at("deploy", next_command=self._command))
-                await self._kept({**self._document([]), "error": said}, [])
+                await self._call.keep({**self._document([]), "error": said}, [])
                 raise
-            teller.document = document = await self._kept(self._document(ways), ways)
+            teller.document = document = await self._call.keep(self._document(ways), ways)
         text = receipt.to_json(document)
         said = text if self._options.receipt_only else f"{receipt.summary(document)}\n\n{text}"
         return Outcome(said, _error(ways))
+
+    def _document(self, ways: Sequence[Passage]) -> dict[str, Any]:
+        call = self._call
+        return passage.release_document(
+            ways,
+            seconds=time.monotonic() - self._began,
+            run=call.run_id,
+            environment=call.environment,
+            commit=call.targets[0].commit,
+            tag=call.targets[0].tag,
+            source=call.source_url,
+        )
 
     async def _delivered(self) -> list[Passage]:
         call = self._call
@@ -100,27 +102,6 @@ class DeliveryJob:
             await self._commit(ways)
             await _each(ways, Passage.arrive)
         return ways
-
-    def _document(self, ways: Sequence[Passage]) -> dict[str, Any]:
-        call = self._call
-        return passage.release_document(
-            ways,
-            seconds=time.monotonic() - self._began,
-            run=call.run_id,
-            environment=call.environment,
-            commit=call.targets[0].commit,
-            tag=call.targets[0].tag,
-            source=call.source_url,
-        )
-
-    async def _kept(self, document: dict[str, Any], ways: Sequence[Passage]) -> dict[str, Any]:
-        kept = await recording.keep(document, ways, self._call.report)
-        if self._options.output:
-            kept = await recording.illustrated(kept, ways, self._call.report)
-        recording.write(
-            kept, folder=self._options.output, step_summary=self._step_summary, log=self._call.report
-        )
-        return kept.document
 
     async def migrate(self) -> Outcome:
         """Run the migrations of the images."""

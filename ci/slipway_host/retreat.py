@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from slipway_host import git, holding, receipt, recording, rollback
+from slipway_host import git, holding, receipt, rollback
 from slipway_host.caller import command
 from slipway_host.each import Outcome
 from slipway_host.errors import ConflictError, DeliveryError, NotFoundError, SettingsError
@@ -18,7 +18,7 @@ from slipway_host.together import together
 from slipway_host.way_back import FUNCTION, Return, Wish
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from slipway_host.call import Call
     from slipway_host.kube import KubeClient
@@ -28,8 +28,6 @@ if TYPE_CHECKING:
     from slipway_host.settings import GitSettings, RegistrySettings, Target
     from slipway_host.way_back import Verify
 
-    Keep = Callable[[recording.Recording], Awaitable[None]]
-
 
 class Retreat:
     """One run of `rollback`.
@@ -38,16 +36,12 @@ class Retreat:
         call: the services.
         wish: what was asked for.
         verify: checks signatures, where an environment requires them; None where nothing here can.
-        keep: keeps the files of the run; None for nowhere.
     """
 
-    def __init__(
-        self, call: Call, wish: Wish, verify: Verify | None = None, keep: Keep | None = None
-    ) -> None:
+    def __init__(self, call: Call, wish: Wish, verify: Verify | None = None) -> None:
         self._call = call
         self._wish = wish
         self._verify = verify
-        self._keep = keep
         self._began = time.monotonic()
 
     async def run(self, *, chosen: bool) -> tuple[dict[str, Any], DeliveryError | None]:
@@ -65,20 +59,19 @@ class Retreat:
         if not chosen and len(call.targets) > 1 and not self._wish.revert:
             names = (f"--service={target.service}" for target in call.targets)
             raise SettingsError("say which services to roll back", next_command=command(FUNCTION, *names))
+        accounts = await call.accounts()
         # The commit to return to is not known before the way back is.
         async with telling(call, commit="", task=FUNCTION) as teller:
             try:
-                accounts = await call.accounts()
                 async with call.cluster() as kube:
                     returns = await self.back(call.targets, accounts, kube)
             except DeliveryError as error:
-                said = str(error.at("rollback", next_command=command(FUNCTION)))
-                await self._kept({**self.document([]), "error": said}, [])
+                said = str(error.at(FUNCTION, next_command=command(FUNCTION)))
+                await call.keep({**self._document([]), "error": said}, [])
                 raise
-            teller.document = document = await self._kept(self.document(returns), returns)
+            teller.document = document = await call.keep(self._document(returns), returns)
         errors = {one.name: one.run.error for one in returns if one.run.error}
-        failure = receipt.combined(errors, total=len(returns)) if errors else None
-        return document, failure
+        return document, receipt.combined(errors, total=len(returns)) if errors else None
 
     async def back(self, targets: Sequence[Target], accounts: Accounts, kube: KubeClient) -> list[Return]:
         """Bring services back; what becomes of each is in what is returned.
@@ -156,8 +149,7 @@ class Retreat:
             )
         return found
 
-    def document(self, returns: Sequence[Return]) -> dict[str, Any]:
-        """Return the receipt."""
+    def _document(self, returns: Sequence[Return]) -> dict[str, Any]:
         return release_document(
             returns,
             seconds=time.monotonic() - self._began,
@@ -168,24 +160,12 @@ class Retreat:
             source=self._call.source_url,
         )
 
-    async def _kept(self, document: dict[str, Any], returns: Sequence[Return]) -> dict[str, Any]:
-        kept = await recording.keep(document, returns, self._call.report)
-        if self._keep:
-            await self._keep(kept)
-        return kept.document
-
 
 async def retreat(
-    call: Call,
-    wish: Wish,
-    *,
-    chosen: bool,
-    receipt_only: bool,
-    verify: Verify | None = None,
-    keep: Keep | None = None,
+    call: Call, wish: Wish, *, chosen: bool, receipt_only: bool, verify: Verify | None = None
 ) -> Outcome:
     """Roll services back, and return the receipt as it is printed; as `Retreat.run`."""
-    document, error = await Retreat(call, wish, verify, keep).run(chosen=chosen)
+    document, error = await Retreat(call, wish, verify).run(chosen=chosen)
     text = receipt.to_json(document)
     return Outcome(text if receipt_only else f"{summary(document)}\n\n{text}", error)
 
