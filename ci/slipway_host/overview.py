@@ -59,14 +59,14 @@ class Overview:
         app: Argo CD's Application, or why there is none.
         workload: None before it exists.
         deployment: from the GitOps history, or why it could not be read; None where no deploy is in it.
-        held: what the GitOps repository keeps away from the service.
+        held: what the GitOps repository keeps away from the service, or why that could not be read.
     """
 
     target: Target
     app: Application | DeliveryError
     workload: Workload | DeliveryError | None
     deployment: Deployment | DeliveryError | None
-    held: tuple[Hold, ...] = ()
+    held: tuple[Hold, ...] | DeliveryError = ()
 
     @property
     def images(self) -> list[Json]:
@@ -99,7 +99,7 @@ class Overview:
             "workload": f"{self.target.workload_kind}/{self.target.workload_name}",
             "images": self.images,
             "deployment": _or_problem(self.deployment, lambda one: dict(vars(one))),
-            "holds": [dict(vars(one)) for one in self.held],
+            "holds": _or_problem(self.held, lambda held: [dict(vars(one)) for one in held]),
             "argocd": _or_problem(self.app, _argocd),
             "replicas": _or_problem(self.workload, lambda _: count),
             "pods": [_pod(pod, self.target) for pod in self._pods],
@@ -110,7 +110,10 @@ class Overview:
         target = self.target
         what = f"{target.workload_kind}/{target.workload_name}"
         lines = [*self._running(), *self._deployed()]
-        lines += [f"held        {one.line()}" for one in self.held]
+        if isinstance(self.held, DeliveryError):
+            lines.append(f"held        unknown: {self.held.cause}")
+        else:
+            lines += [f"held        {one.line()}" for one in self.held]
         lines += self._argocd()
         if isinstance(self.workload, DeliveryError):
             lines.append(f"pods        unknown: {self.workload.cause}")
@@ -221,7 +224,7 @@ async def overviews(
     apps: dict[str, Application | DeliveryError] = {}
     workloads: dict[str, Workload | DeliveryError | None] = {}
     deployments: dict[str, Deployment | DeliveryError | None] = {}
-    held: dict[str, tuple[Hold, ...]] = {}
+    held: dict[str, tuple[Hold, ...] | DeliveryError] = {}
 
     async def history() -> None:
         try:
@@ -229,7 +232,7 @@ async def overviews(
                 await copy.fetch()
                 for target in targets:
                     deployments[target.service] = await _kept(deployment(copy, target))
-                    held[target.service] = await holds.read(copy, target.values)
+                    held[target.service] = await _kept(holds.read(copy, target.values))
         except DeliveryError as error:
             deployments.update({target.service: error for target in targets})
 

@@ -153,6 +153,17 @@ async def test_repository_that_cannot_be_read_hides_nothing_of_the_cluster(clust
     assert "2 of 2 pods ready" in text
 
 
+async def test_holds_that_cannot_be_read_hide_nothing_of_any_service(cluster: Cluster, work: Path) -> None:
+    (work / f"{TARGET.values}.hold").write_text("held, said somebody\n")
+    commit = deploy(work)
+    found = await look(cluster, settings(work))
+    text = found.text()
+    assert f"GitOps commit {commit}" in text
+    assert f"held        unknown: {TARGET.values}.hold in the GitOps repository is there and no list" in text
+    assert "2 of 2 pods ready" in text
+    assert set(found.document["holds"]) == {"error"}
+
+
 async def test_application_that_cannot_be_read_hides_nothing_of_the_pods(
     cluster: Cluster, work: Path
 ) -> None:
