@@ -9,6 +9,7 @@ from slipway import images
 from slipway.publisher import publish_all
 from slipway.tester import run_tests
 from slipway.work import Work
+from slipway_host import caller
 from slipway_host.errors import ConflictError, DeliveryError, ScannerError
 from slipway_host.findings import Findings, merged
 from slipway_host.passage import Accounts, Passage
@@ -18,8 +19,6 @@ from slipway_host.together import together
 if TYPE_CHECKING:
     from slipway_host.delivery import Delivery
     from slipway_host.remote_image import RemoteImage
-
-COMMAND = "dagger call deploy"
 
 
 class Chain(Passage):
@@ -36,7 +35,7 @@ class Chain(Passage):
     def __init__(
         self, work: Work, delivery: "Delivery", accounts: Accounts, *, signs: bool, verifies: bool
     ) -> None:
-        super().__init__(work.name, delivery, accounts, command=COMMAND)
+        super().__init__(work.name, delivery, accounts, command=caller.command("deploy"))
         self.work = work
         self._signs, self._verifies = signs, verifies
         self._there: RemoteImage | None = None
@@ -71,7 +70,9 @@ class Chain(Passage):
         try:
             found = await work.pushed()
         except DeliveryError as error:
-            raise error.at("preflight", landed=self.run.landed, next_command=COMMAND) from error
+            raise error.at(
+                "preflight", landed=self.run.landed, next_command=caller.command("deploy")
+            ) from error
         image: images.Image | None = None
 
         async def build() -> StageResult:

@@ -7,6 +7,8 @@ from typing import ParamSpec, TypeVar
 import dagger
 from dagger.mod._exceptions import FunctionError
 
+from slipway.inputs import CONFIG_PATH
+from slipway_host import caller
 from slipway_host.errors import DeliveryError, quote
 
 P = ParamSpec("P")
@@ -23,18 +25,26 @@ class StageError(FunctionError):
     __module__ = FunctionError.__module__
 
 
+def _caller(inputs: object) -> caller.Caller:
+    path = getattr(inputs, "config_path", CONFIG_PATH)
+    flags = () if path == CONFIG_PATH else (f"--config-path={path}",)
+    return caller.Caller(environment=getattr(inputs, "environment", ""), flags=flags)
+
+
 def one_line(call: Callable[P, Awaitable[R]]) -> Callable[P, Awaitable[R]]:
     """Make a stage's expected failures end `dagger call` with one line and exit code 1."""
 
     @functools.wraps(call)
     async def wrapped(*args: P.args, **kwargs: P.kwargs) -> R:
-        name = call.__name__
-        try:
-            return await call(*args, **kwargs)
-        except DeliveryError as error:
-            raise StageError(str(error.at(name, next_command=f"dagger call {name}"))) from None
-        except dagger.QueryError as error:
-            raise StageError(f"{name}: engine: {quote(str(error))}") from None
+        name = call.__name__.replace("_", "-")
+        # A method of the module's object, which knows what was chosen before the function's name.
+        with caller.asking(_caller(args[0] if args else None)):
+            try:
+                return await call(*args, **kwargs)
+            except DeliveryError as error:
+                raise StageError(str(error.at(name, next_command=caller.command(name)))) from None
+            except dagger.QueryError as error:
+                raise StageError(f"{name}: engine: {quote(str(error))}") from None
 
     return wrapped
 

@@ -1,31 +1,30 @@
 """All checks of one call: the configuration, the engine, and the world that the configuration names."""
 
-from contextlib import AsyncExitStack
-from typing import TYPE_CHECKING
-
 from slipway import engine_checks
+from slipway.calls import call_of
 from slipway.checkout import Checkout
 from slipway.inputs import Stage
-from slipway.work import cluster, open_works
-from slipway_host import targets
-from slipway_host.checks import Check, CheckStatus, Finding, Result, examine
-from slipway_host.doctor import World
+from slipway.work import open_works
+from slipway_host.caller import command
+from slipway_host.checks import Check, CheckStatus, Finding, Result
+from slipway_host.each import Outcome
 from slipway_host.errors import SettingsError
-
-if TYPE_CHECKING:
-    from slipway_host.kube import KubeClient
 
 LISTED = 5
 
 
-async def examination(inputs: Stage, services: list[str] | None) -> list[Result]:
+async def examination(
+    inputs: Stage, services: list[str] | None, *, as_json: bool, report_only: bool
+) -> Outcome:
     """Return what every check found; where the configuration is wrong, it is the only one."""
-    command = "dagger call doctor"
+    from slipway_host import inspection
+
     try:
-        checkout, works = await open_works(inputs, services, "", clean=False, command=command)
+        checkout, works = await open_works(inputs, services, "", clean=False, command=command("doctor"))
     except SettingsError as error:
         failed = CheckStatus.FAILED
-        return [Result(name="configuration", status=failed, found=error.cause, fix=error.next_command)]
+        only = Result(name="configuration", status=failed, found=error.cause, fix=error.next_command)
+        return inspection.examined([only], as_json=as_json, report_only=report_only)
 
     async def configuration() -> Finding:
         names = ", ".join(work.name for work in works)
@@ -34,30 +33,15 @@ async def examination(inputs: Stage, services: list[str] | None) -> list[Result]
     async def source() -> Finding:
         return _source(checkout)
 
-    async with AsyncExitStack() as stack:
-
-        async def kube() -> "KubeClient":
-            return await stack.enter_async_context(cluster(inputs))
-
-        first, given = works[0], (inputs.cosign_key, inputs.cosign_public_key, inputs.cosign_identity_token)
-        signs = first.environment.require_signature or any(secret is not None for secret in given)
-        world = World(
-            targets=[work.target for work in works],
-            kube=kube,
-            registry=first.registry,
-            repository=first.git,
-            postgres=first.postgres,
-            api=targets.server_api(checkout.config, inputs.environment),
-            in_cluster=inputs.postgres_dsn is None,
-        )
-        return await examine(
-            [
-                Check(name="configuration", look=configuration),
-                Check(name="source", look=source),
-                *engine_checks.checks(checkout, signs=signs),
-                *world.checks(),
-            ]
-        )
+    given = (inputs.cosign_key, inputs.cosign_public_key, inputs.cosign_identity_token)
+    signs = works[0].environment.require_signature or any(secret is not None for secret in given)
+    before = [
+        Check(name="configuration", look=configuration),
+        Check(name="source", look=source),
+        *engine_checks.checks(checkout, signs=signs),
+    ]
+    call = call_of(inputs, checkout, works)
+    return await inspection.doctor(call, before=before, as_json=as_json, report_only=report_only)
 
 
 def _source(checkout: Checkout) -> Finding:

@@ -4,6 +4,7 @@ import re
 
 import dagger
 
+from slipway_host import caller
 from slipway_host.errors import TerminalError, quote
 
 # What the kernel says, by way of runc, Go's os package or a program's own words.
@@ -54,9 +55,9 @@ def build_error(error: dagger.QueryError, platform: str) -> BuildError:
     if command:
         return BuildError(
             f"{where}{command} ended with {ended}: {quote(words)}",
-            next_command="correct the Dockerfile or the code; `dagger call build` tries it alone",
+            next_command=f"correct the Dockerfile or the code; `{caller.command('build')}` tries it alone",
         )
-    return BuildError(f"{where}{quote(words)}", next_command="dagger call build")
+    return BuildError(f"{where}{quote(words)}", next_command=caller.command("build"))
 
 
 def same_platform(one: str, other: str) -> bool:

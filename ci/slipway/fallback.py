@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from slipway.inputs import Stage, say
-from slipway.retreat import Retreat, Wish
+from slipway.inputs import say
+from slipway.retreat import verifier
+from slipway_host.caller import command
 from slipway_host.errors import (
     DeadlineError,
     DeliveryError,
@@ -15,6 +16,7 @@ from slipway_host.results import Status
 
 if TYPE_CHECKING:
     from slipway.chain import Chain
+    from slipway_host.call import Call
     from slipway_host.kube import KubeClient
     from slipway_host.passage import Accounts
 
@@ -38,16 +40,20 @@ def concerns(chain: "Chain") -> bool:
 
 
 async def fall_back(
-    inputs: Stage, chains: Sequence["Chain"], accounts: "Accounts", kube: "KubeClient", *, run_id: str
+    call: "Call", chains: Sequence["Chain"], accounts: "Accounts", kube: "KubeClient"
 ) -> None:
     """Roll back, one by one, what `concerns` names; errors then say what became of it."""
+    from slipway_host.retreat import Retreat
+    from slipway_host.way_back import Wish
+
     for chain in filter(concerns, chains):
         error = chain.run.error
         assert error  # noqa: S101 - by concerns()
         say(f"{chain.name}: {error.stage} failed: rolling back, as environment asks for")
         wish = Wish(reason=f"{error.stage} failed: {error.cause}"[:200], by=BY, leaving=chain.work.target.tag)
         try:
-            (one,) = await Retreat(inputs, wish, run_id).back([chain.work], accounts, kube)
+            retreat = Retreat(call, wish, verifier([chain.work]))
+            (one,) = await retreat.back([chain.work.target], accounts, kube)
         except DeliveryError as failed:
             _tell(chain, f"the automatic rollback failed: {failed.stage}: {failed.cause}", failed)
             continue
@@ -65,7 +71,7 @@ async def fall_back(
             said = f"rolled back to {one.way.tag}, which {pods} ready pod(s) run, proven"
             _tell(chain, f"{said}; {one.way.left} is held", error)
             error.next_command = (
-                f"correct it and deploy another commit; dagger call history --service={chain.name}"
+                f"correct it and deploy another commit; {command('history', f'--service={chain.name}')}"
             )
 
 
@@ -74,5 +80,5 @@ def _tell(chain: "Chain", what: str, error: DeliveryError) -> None:
     assert found  # noqa: S101 - by concerns()
     found.cause = f"{found.cause.rstrip('.')}; {what}"
     if error is not found:
-        found.next_command = f"dagger call rollback --service={chain.name}"
+        found.next_command = command("rollback", f"--service={chain.name}")
     say(f"{chain.name}: {what}")

@@ -9,6 +9,7 @@ from dagger import dag
 
 from slipway.credentials import build_secrets
 from slipway.failures import build_error, same_platform, wrong_platform
+from slipway_host import caller
 from slipway_host.dockerfile import SCRATCH, final_base
 from slipway_host.errors import SettingsError
 from slipway_host.recipe import CREATED, INPUTS, REVISION, SOURCE, VERSION
@@ -70,7 +71,7 @@ async def built_here(work: "Work") -> dagger.Container:
     if own not in platforms:
         raise SettingsError(
             f"services.{work.name}.platforms has {', '.join(platforms)}, and not the engine's {own}",
-            next_command="dagger call build builds all of them",
+            next_command=f"{caller.command('build')} builds all of them",
         )
     return await built_for(work, own)
 

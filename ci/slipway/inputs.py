@@ -10,7 +10,7 @@ from slipway_host.record import Log
 if TYPE_CHECKING:
     import dagger
 
-
+CONFIG_PATH = "slipway.yaml"
 ServiceNames = Annotated[list[str] | None, Doc("Services; without it, all of them")]
 ChangedSince = Annotated[str, Doc("Only services changed since this revision, and those that depend on them")]
 

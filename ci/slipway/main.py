@@ -5,6 +5,7 @@ from typing import Annotated
 import dagger
 from dagger import DefaultPath, Doc, Ignore, object_type
 
+from slipway.inputs import CONFIG_PATH
 from slipway.stages import discover
 
 UNUSED = ["**/node_modules", "**/.venv", "**/__pycache__", "**/.env"]
@@ -22,7 +23,7 @@ class Slipway(*discover()):  # type: ignore[misc]  # the bases are the stages th
         DefaultPath("/"),
         Ignore(UNUSED),
     ]
-    config_path: Annotated[str, Doc("Path of the configuration in the repository")] = "slipway.yaml"
+    config_path: Annotated[str, Doc("Path of the configuration in the repository")] = CONFIG_PATH
     environment: Annotated[str, Doc("Environment: dev, prod or one of the configuration's")] = "dev"
     registry_username: Annotated[str, Doc("Account at the registry")] = ""
     registry_password: Annotated[dagger.Secret | None, Doc("Its password or token")] = None

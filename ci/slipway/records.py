@@ -11,6 +11,7 @@ import dagger
 from dagger import dag
 
 from slipway.inputs import say
+from slipway_host.caller import command
 from slipway_host.errors import NotFoundError, SettingsError, quote
 
 if TYPE_CHECKING:
@@ -106,7 +107,7 @@ class Records:
             raise NotFoundError(
                 f"this engine knows no {what}: a run's files stay in the engine that ran it, which keeps the "
                 f"newest {KEPT}",
-                next_command="dagger call history, which has the receipts that the GitOps repository keeps",
+                next_command=f"{command('history')}, which has the receipts that the GitOps repository keeps",
             )
         newest = max(wanted, key=lambda path: path.rpartition("/")[2])
         container = self._shell(RUN=newest, ONCE=uuid.uuid4().hex).with_exec(["sh", "-c", _TAKE])

@@ -2,20 +2,23 @@
 
 import time
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from slipway import trust
-from slipway.chain import COMMAND, Chain
+from slipway.calls import call_of
+from slipway.chain import Chain
 from slipway.checkout import Checkout
 from slipway.fallback import fall_back
 from slipway.inputs import Stage, say
-from slipway.records import Records
 from slipway.work import Work, cluster, open_works
-from slipway_host import receipt, recording
+from slipway_host import receipt
+from slipway_host.caller import command
 from slipway_host.errors import DeliveryError
-from slipway_host.passage import Accounts, commit_images, hold_back, release_document
-from slipway_host.run import new_run_id
+from slipway_host.passage import commit_images, hold_back, release_document
 from slipway_host.together import together
+
+if TYPE_CHECKING:
+    from slipway_host.call import Call
 
 
 class Release:
@@ -31,7 +34,6 @@ class Release:
         self._inputs = inputs
         self._services = services
         self._since = changed_since
-        self._run_id = new_run_id()
         self._began = time.monotonic()
 
     async def run(self) -> dict[str, Any]:
@@ -41,17 +43,18 @@ class Release:
             DeliveryError: one service or several did not arrive; table and receipt are printed before.
         """
         checkout, works = await open_works(
-            self._inputs, self._services, self._since, clean=True, command=COMMAND
+            self._inputs, self._services, self._since, clean=True, command=command("deploy")
         )
         names = ", ".join(work.name for work in works) or "no service"
         say(f"commit {checkout.commit[:8]} to {self._inputs.environment}: {names}")
+        call = call_of(self._inputs, checkout, works)
         try:
-            chains = await self._deploy(checkout, works) if works else []
+            chains = await self._deploy(call, checkout, works) if works else []
         except DeliveryError as error:
-            failed = self._document(checkout, [], error=str(error.at("deploy", next_command=COMMAND)))
-            await self._keep(checkout, works, [], failed)
+            said = str(error.at("deploy", next_command=command("deploy")))
+            await call.keep({**self._document(call, checkout, []), "error": said}, [])
             raise
-        document = await self._keep(checkout, works, chains, self._document(checkout, chains))
+        document = await call.keep(self._document(call, checkout, chains), chains)
         errors = {chain.work.name: chain.run.error for chain in chains if chain.run.error}
         if errors:
             # A function that fails returns nothing: standard error is where this can still be read.
@@ -59,39 +62,26 @@ class Release:
             raise receipt.combined(errors, total=len(chains))
         return document
 
-    def _document(self, checkout: Checkout, chains: list[Chain], **more: str) -> dict[str, Any]:
-        document = release_document(
+    def _document(self, call: "Call", checkout: Checkout, chains: list[Chain]) -> dict[str, Any]:
+        return release_document(
             chains,
             seconds=time.monotonic() - self._began,
-            run=self._run_id,
+            run=call.run_id,
             environment=self._inputs.environment,
             commit=checkout.commit,
             tag=checkout.tag,
             source=checkout.url,
         )
-        return {**document, **more}
 
-    async def _keep(
-        self, checkout: Checkout, works: list[Work], chains: list[Chain], document: dict[str, Any]
-    ) -> dict[str, Any]:
-        kept = await recording.keep(document, chains, say)
-        records = Records(checkout=checkout, environment=self._inputs.environment)
-        await records.keep(self._run_id, [work.name for work in works], kept.files)
-        return kept.document
-
-    async def _deploy(self, checkout: Checkout, works: list[Work]) -> list[Chain]:
+    async def _deploy(self, call: "Call", checkout: Checkout, works: list[Work]) -> list[Chain]:
         first = works[0]
         means = await trust.check_required(works)
-        accounts = Accounts(
-            registry=await first.registry(),
-            git=await first.git(),
-            postgres=await first.postgres(),
-        )
+        accounts = await call.accounts()
         async with cluster(self._inputs) as kube:
             chains = [
                 Chain(
                     work,
-                    work.delivery(kube, self._run_id),
+                    work.delivery(kube, call.run_id),
                     accounts,
                     signs=means.signs,
                     verifies=means.signs or first.environment.require_signature,
@@ -110,5 +100,5 @@ class Release:
             hold_back(checkout.config, chains)
             await commit_images(chains, source_url=checkout.url, ancestors=ancestors[0])
             await together(*(partial(chain.guarded, chain.arrive) for chain in chains))
-            await fall_back(self._inputs, chains, accounts, kube, run_id=self._run_id)
+            await fall_back(call, chains, accounts, kube)
         return chains

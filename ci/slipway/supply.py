@@ -12,6 +12,7 @@ from dagger import dag
 
 from slipway import cosign, images, provenance, trust
 from slipway.sbom import sbom
+from slipway_host import caller
 from slipway_host.errors import ConflictError, NotFoundError, TerminalError
 from slipway_host.results import StageResult, Status
 from slipway_host.run import new_run_id
@@ -119,7 +120,7 @@ async def verify(work: "Work", digest: str) -> StageResult:
         if kind not in valid:
             raise SignatureError(
                 f"{reference} has no {PARTS[kind]} by {verifier.name}: {why}",
-                next_command=f"dagger call sign --service={work.name}, {SIGN_AS[verifier.kind]}",
+                next_command=f"{caller.command('sign', f'--service={work.name}')}, {SIGN_AS[verifier.kind]}",
             )
     named = provenance.commits(said)
     if work.checkout.commit not in named:

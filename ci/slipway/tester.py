@@ -10,6 +10,7 @@ import dagger
 from dagger import dag
 
 from slipway.inputs import say
+from slipway_host import caller
 from slipway_host.errors import TerminalError, quote
 from slipway_host.results import StageResult, Status
 from slipway_host.together import together
@@ -84,7 +85,7 @@ async def run_tests(work: "Work") -> StageResult:
     said = f"took more than {test.timeout_s} s" if code == TIMED_OUT else f"ended with {code}"
     raise TestsFailedError(
         f"{work.name}: `{test.command}` {said}: {words}",
-        next_command=f"correct the code; `dagger call test --service={work.name}` runs it alone",
+        next_command=f"correct the code; `{caller.command('test', f'--service={work.name}')}` runs it alone",
     )
 
 

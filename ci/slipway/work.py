@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING
 
 import dagger
 
+from slipway.accounts import Given
 from slipway.checkout import Checkout, open_checkout
-from slipway.credentials import app_secrets, how_to_give, reveal, reveal_optional
+from slipway.credentials import app_secrets, reveal, reveal_optional
 from slipway.inputs import Stage, say
 from slipway.scanner import Trivy
-from slipway_host.errors import NotFoundError, SettingsError
+from slipway_host import caller
+from slipway_host.errors import NotFoundError
 from slipway_host.recipe import find_pushed, recipe
 
 if TYPE_CHECKING:
@@ -63,46 +65,15 @@ class Work:
 
     async def registry(self) -> "RegistrySettings":
         """Return the account at the registry."""
-        from slipway_host import targets
-
-        password = await reveal(self.inputs.registry_password, "REGISTRY_PASSWORD")
-        username = self.inputs.registry_username
-        if not username:
-            raise SettingsError(
-                "REGISTRY_USERNAME is not given", next_command=how_to_give("REGISTRY_USERNAME")
-            )
-        return targets.registry_settings(
-            self.checkout.config,
-            environment=self.target.environment,
-            username=username,
-            password=password,
-        )
+        return await Given(self.inputs, self.checkout.config).registry()
 
     async def git(self) -> "GitSettings":
         """Return the GitOps repository and the account that writes to it."""
-        from slipway_host import targets
-
-        config = self.checkout.config
-        token = None
-        proposes = targets.proposes(config, self.target.environment)
-        if proposes or config.gitops.repository.startswith("https://"):
-            token = await reveal(self.inputs.gh_pat, "GH_PAT")
-        return targets.git_settings(
-            config,
-            environment=self.target.environment,
-            username=self.inputs.git_username,
-            token=token,
-            ssh_key=await reveal_optional(self.inputs.git_ssh_key, "GIT_SSH_KEY", multiline=True),
-            signing_key=await reveal_optional(self.inputs.git_signing_key, "GIT_SIGNING_KEY", multiline=True),
-        )
+        return await Given(self.inputs, self.checkout.config).git()
 
     async def postgres(self) -> "PostgresSettings":
-        """Return the PostgreSQL server; without a password, the cluster's own Secret is read."""
-        from slipway_host import targets
-
-        password = await reveal_optional(self.inputs.postgres_password, "POSTGRES_PASSWORD")
-        dsn = await reveal_optional(self.inputs.postgres_dsn, "POSTGRES_DSN")
-        return targets.postgres_settings(self.checkout.config, admin_password=password, dsn=dsn)
+        """Return the PostgreSQL server."""
+        return await Given(self.inputs, self.checkout.config).postgres()
 
     async def pushed(self) -> "RemoteImage | None":
         """Return the registry's image of this commit, None where there is none yet."""
@@ -130,7 +101,7 @@ class Work:
         """
         found = await self.pushed()
         if found is None:
-            raise NotFoundError(f"{self.address} is not in the registry", next_command="dagger call push")
+            raise NotFoundError(f"{self.address} is not in the registry", next_command=caller.command("push"))
         return found.digest
 
     def secret(self, name: str) -> dagger.Secret:

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 from slipway_host import targets
 from slipway_host.errors import SettingsError
-from slipway_host.passage import Accounts
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -66,16 +65,3 @@ def postgres_account(environ: Environ, config: Config) -> PostgresSettings:
     """
     password, dsn = environ.secret("POSTGRES_PASSWORD"), environ.secret("POSTGRES_DSN")
     return targets.postgres_settings(config, admin_password=password, dsn=dsn)
-
-
-def all_accounts(environ: Environ, config: Config, environment: str) -> Accounts:
-    """Return every account that a deploy needs.
-
-    Raises:
-        SettingsError: one that is needed is not given, or cannot be used.
-    """
-    return Accounts(
-        registry=registry_account(environ, config, environment),
-        git=git_account(environ, config, environment),
-        postgres=postgres_account(environ, config),
-    )

@@ -22,6 +22,7 @@ from slipway_host.application import (
     read_application,
     watched_application,
 )
+from slipway_host.caller import command
 from slipway_host.errors import (
     ConflictError,
     DeadlineError,
@@ -239,7 +240,8 @@ class _Sync:
             since = app.last.get("startedAt", "a moment ago")
             return DeadlineError(
                 f"a sync of {app.initiator} runs since {since}, and blocked ours for {waited_s:g} s ({said})",
-                next_command=f"dagger call sync --service={self.target.service} --terminate, which ends it",
+                next_command=command("sync", f"--service={self.target.service}", "--terminate")
+                + ", which ends it",
             )
         return DeadlineError(
             f"Argo CD did not apply the commit in {waited_s:g} s: {said}", next_command=app.command

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NoReturn, TextIO
 
 import anyio
 
+from slipway_host import caller
 from slipway_host.errors import DeliveryError, quote
 
 if TYPE_CHECKING:
@@ -37,9 +38,10 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     # Libraries log what they catch; what is said of it here is one line.
     logging.getLogger().addHandler(logging.NullHandler())
     try:
-        from slipway_host.job import Job
+        from slipway_host.job import Job, caller_of
 
-        code = anyio.run(_supervised, Job(options, environ, _say), options.command)
+        with caller.asking(caller_of(options)):
+            code = anyio.run(_supervised, Job(options, environ, _say), options.command)
     except Exception as error:  # noqa: BLE001 - the last line of defence
         code = _defect(error)
     for stream in (sys.stdout, sys.stderr):
@@ -80,7 +82,7 @@ async def _outcome(job: Job, command: str) -> int:
     else:
         sys.stdout.write(f"{said}\n")
     if job.error:
-        _fail(str(job.error.at(command, next_command=f"slipway-host {command}")))
+        _fail(str(job.error.at(command, next_command=caller.command(command))))
         return FAILED
     return 0
 
@@ -97,7 +99,7 @@ def _interrupted(job: Job, command: str, number: signal.Signals) -> str:
             f"ended by {signal.Signals(number).name}{doubt}",
             stage=command,
             landed=landed,
-            next_command=f"slipway-host {command}: what has landed is recognised",
+            next_command=f"{caller.command(command)}: what has landed is recognised",
         )
     )
 

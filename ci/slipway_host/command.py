@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from importlib.metadata import version
 
+from slipway_host.command_options import OPTIONS, common, images
+
 DESCRIPTION = """\
 Run Slipway's host-side step on this machine, without Dagger: with its kubeconfig (exec plugins, contexts),
 its SSH agent and its network. The images have been pushed before, by `dagger call push` or by a deploy.
@@ -44,11 +46,46 @@ COMMANDS = {
     ),
     "sync": ("have Argo CD apply the newest commit of the branch, and wait", "slipway-host sync"),
     "status": ("show what runs since when, by which commits and whom, and how it is", "slipway-host status"),
+    "diagnose": (
+        "walk from the commit to the pods, and name the first link that does not hold, with its fix",
+        "slipway-host diagnose --service api",
+    ),
+    "history": (
+        "list the images that ran: when, by which commits and whom",
+        "slipway-host history --limit 5",
+    ),
+    "logs": (
+        "show the logs of the services' pods, without what looks like a credential",
+        "slipway-host logs --service api --tail 50\n  slipway-host logs --service api --previous",
+    ),
+    "metrics": ("show what each ready pod answers on its Prometheus endpoint", "slipway-host metrics"),
+    "rollback": (
+        "return services to an older image by one GitOps commit, and prove that it runs",
+        "slipway-host rollback --service api\n  slipway-host rollback --service api --to ab12cd34",
+    ),
+    "hold": (
+        "stop, list or let go deploys of services",
+        "slipway-host hold --service api --reason 'breaks logins'\n  slipway-host hold --service api --lift",
+    ),
+    "undo": (
+        "emergency: return workloads to earlier pods at once, and suspend Argo CD's automated sync",
+        "slipway-host undo --service api",
+    ),
+    "resume": ("give Argo CD back what undo has taken from it", "slipway-host resume --service api"),
+    "rotate": (
+        "give keys of a service's Secret new values, and replace every pod that reads it",
+        "slipway-host rotate --service api --key JWT_SECRET --confirm api-secrets",
+    ),
     "doctor": ("check rights and reachability of all that a deploy needs", "slipway-host doctor"),
+    "rbac": (
+        "print a ServiceAccount with the least rights that the services need",
+        "slipway-host rbac | kubectl apply -f -",
+    ),
     "config": ("show the effective configuration, with the origin of each value", "slipway-host config"),
 }
 WITH_IMAGES = ("deploy", "migrate", "gitops")
-WITH_SECRETS = ("deploy", "secrets", "database")
+"""Commands about the images of a commit, which a receipt may name."""
+WITHOUT_CLUSTER = ("config", "history", "hold", "rbac")
 
 
 def parser() -> argparse.ArgumentParser:
@@ -68,71 +105,11 @@ def parser() -> argparse.ArgumentParser:
             formatter_class=form,
             allow_abbrev=False,
         )
-        _common(one)
-        if name != "config":
+        common(one)
+        if name not in WITHOUT_CLUSTER:
             one.add_argument("--context", default="", metavar="NAME", help="context of the kubeconfig")
         if name in WITH_IMAGES:
-            _images(one)
-        if name in WITH_SECRETS:
-            one.add_argument(
-                "--app-secret",
-                action="append",
-                default=[],
-                metavar="NAME",
-                help="variable, or NAME_FILE, with the value for a key in secrets.given; may be repeated",
-            )
-        if name == "deploy":
-            one.add_argument(
-                "--output",
-                default="",
-                metavar="FOLDER",
-                help="write receipt.json, build.log and summary.md there, whether the run succeeds or not",
-            )
-            one.add_argument(
-                "--receipt-only", action="store_true", help="print the JSON receipt and nothing else"
-            )
+            images(one)
+        for flag in OPTIONS.get(name, ()):
+            one.add_argument(*flag.names, **flag.how)
     return whole
-
-
-def _common(one: argparse.ArgumentParser) -> None:
-    one.add_argument(
-        "--config",
-        default="slipway.yaml",
-        metavar="PATH",
-        help="configuration, in a clone of the services' repository (default: slipway.yaml)",
-    )
-    one.add_argument(
-        "--environment",
-        default="",
-        metavar="NAME",
-        help="dev, prod or one of the configuration's (default: the receipt's, else dev)",
-    )
-    one.add_argument(
-        "--service",
-        action="append",
-        default=[],
-        metavar="NAME",
-        help="a service; may be repeated (default: all)",
-    )
-
-
-def _images(one: argparse.ArgumentParser) -> None:
-    one.add_argument(
-        "--commit",
-        default="",
-        metavar="REVISION",
-        help="commit of the images (default: the receipt's, else HEAD)",
-    )
-    one.add_argument(
-        "--image",
-        action="append",
-        default=[],
-        metavar="SERVICE=DIGEST",
-        help="digest that the registry has to have for the commit; may be repeated (default: what it has)",
-    )
-    one.add_argument(
-        "--receipt",
-        default="",
-        metavar="FILE",
-        help="receipt of an earlier run, or what `dagger call push` printed; - is standard input",
-    )

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import anyio
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wait_random_exponential
 
+from slipway_host.caller import command
 from slipway_host.database_state import Seen, SeenInside, look, look_inside, refuse
 from slipway_host.database_steps import inside, locked, outside
 from slipway_host.errors import ConflictError, DeadlineError, DeliveryError, TransientError
@@ -159,7 +160,7 @@ class _Setup:
         return ConflictError(
             f"role {role} has another password than the one in the Secret's DATABASE_URL; correct the "
             "Secret, or, if nothing else uses the role, give it the Secret's",
-            next_command=f"dagger call database --reset-password={role}",
+            next_command=command("database", f"--reset-password={role}"),
         )
 
     def _result(self, seen: Seen, within: SeenInside) -> StageResult:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from slipway_host.caller import command
 from slipway_host.errors import TerminalError
 
 if TYPE_CHECKING:
@@ -84,9 +85,9 @@ class Case:
     def workload(self, found: Workload) -> None:
         self._workload = found
 
-    def call(self, function: str, *flags: str) -> str:
-        """Return the `dagger call` of a function for this service."""
-        return " ".join(["dagger call", function, f"--service={self.target.service}", *flags])
+    def call(self, function: str, *flags: str, secret: str = "") -> str:
+        """Return the command of a function for this service; `secret` is one that its Secret is to get."""
+        return command(function, f"--service={self.target.service}", *flags, secret=secret)
 
     @property
     def again(self) -> str:

@@ -20,6 +20,7 @@ from slipway_host import (
 )
 from slipway_host.application import Application, read_application, watched_application
 from slipway_host.branch_checks import BranchChecks
+from slipway_host.caller import command
 from slipway_host.checks import Check, CheckStatus, Finding, skipped
 from slipway_host.delivery import connect_sql
 from slipway_host.errors import AccessDeniedError, quote
@@ -151,7 +152,7 @@ class World:
         return Finding(
             status=CheckStatus.FAILED,
             found=f"{len(missing)} of {len(asked)} rights are missing: {quote(named)}",
-            fix="dagger call rbac | kubectl apply -f -, and use the account that it makes",
+            fix=f"{command('rbac')} | kubectl apply -f -, and use the account that it makes",
         )
 
     async def _absent(self, target: Target) -> bool:

@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from slipway_host.caller import command
 from slipway_host.errors import SettingsError, quote
 from slipway_host.image_change import FULL_HASH
 from slipway_host.names import DNS_LABEL
@@ -49,7 +50,7 @@ def read_handover(text: str, *, name: str) -> Handover:
     if not lines or len(lines) != len(found):
         raise SettingsError(
             f"{name} is neither a receipt nor what `dagger call push` prints",
-            next_command="dagger call deploy --receipt-only > receipt.json",
+            next_command=f"{command('deploy', '--receipt-only')} > receipt.json",
         )
     return Handover(digests={line["service"]: line["digest"] for line in lines})
 

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from slipway_host import values
+from slipway_host.caller import command
 from slipway_host.errors import ConflictError, NotFoundError, quote
 from slipway_host.git_log import trailers_of
 from slipway_host.image_change import IMAGE_DIGEST, ROLLED_BACK, SOURCE_COMMIT, named_for, source_of
@@ -149,7 +150,8 @@ def before(entries: Sequence[Entry], commit: str, *, app: str) -> tuple[Entry, E
         raise ConflictError(
             f"{app}: commit {newer.commit[:8]} ({newer.subject[:80]}) has changed the image since "
             f"{commit[:8]}: reverting that would undo it, too",
-            next_command=f"dagger call rollback --revert={newer.commit[:12]} first, or rollback --to=<tag>",
+            next_command=command("rollback", f"--revert={newer.commit[:12]}")
+            + " first, or rollback --to=<tag>",
         )
     if len(entries) == 1:
         raise NotFoundError(f"{app}: {commit[:8]} was the first deploy: there is nothing to return to")

@@ -11,6 +11,7 @@ import json
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
+from slipway_host.caller import command
 from slipway_host.errors import ConflictError, HeldError, quote
 
 if TYPE_CHECKING:
@@ -100,10 +101,10 @@ def refuse(holds: Sequence[Hold], *, name: str, tag: str) -> None:
     """
     for hold in holds:
         if hold.tag in {"", tag}:
-            which, other = (f" --tag={tag}", "deploy another commit, or ") if hold.tag else ("", "")
+            which, other = ([f"--tag={tag}"], "deploy another commit, or ") if hold.tag else ([], "")
             raise HeldError(
                 f"{name}: {hold.line()}",
-                next_command=f"{other}dagger call hold --service={name} --lift{which}",
+                next_command=f"{other}{command('hold', f'--service={name}', '--lift', *which)}",
             )
 
 

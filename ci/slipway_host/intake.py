@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import anyio
 
 from slipway_host import selection
+from slipway_host.caller import command
 from slipway_host.errors import ConflictError, NotFoundError, SettingsError
 from slipway_host.handover import Handover, images_of, read_handover
 from slipway_host.recipe import find_pushed, recipe
@@ -17,6 +18,7 @@ from slipway_host.together import together
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Sequence
     from pathlib import Path
 
     from slipway_host.config import Config
@@ -46,7 +48,7 @@ class Intake:
         except (OSError, UnicodeDecodeError) as error:
             raise SettingsError(
                 f"{self._path} cannot be read: {type(error).__name__}",
-                next_command=f"slipway-host {self._options.command} --config <path>, in a clone of the "
+                next_command=f"{command(self._options.command, '--config=<path>')}, in a clone of the "
                 "services' repository",
             ) from None
 
@@ -88,7 +90,7 @@ class Intake:
 
 
 async def images_for(
-    config: Config, found: list[Target], registry: RegistrySettings, handover: Handover
+    config: Config, found: Sequence[Target], registry: RegistrySettings, handover: Handover
 ) -> dict[str, RemoteImage]:
     """Return what the registry has for the commit, by service; which is what was asked for."""
     from slipway_host.registry import RegistryClient
@@ -101,7 +103,7 @@ async def images_for(
         address = f"{target.repository}:{target.tag}"
         if image is None:
             raise NotFoundError(
-                f"{address} is not in the registry", stage=PREFLIGHT, next_command="dagger call push"
+                f"{address} is not in the registry", stage=PREFLIGHT, next_command=command("push")
             )
         asked = handover.digests.get(target.service, image.digest)
         if asked != image.digest:

@@ -6,6 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from slipway_host import pods
+from slipway_host.caller import command
 from slipway_host.errors import NotFoundError, TerminalError, quote
 from slipway_host.scrub import printable
 from slipway_host.together import together
@@ -38,7 +39,7 @@ async def snapshot(kube: KubeClient, target: Target, *, port: int, path: str, ma
     if not ready:
         raise NotFoundError(
             f"{target.workload_kind}/{target.workload_name} has no ready pod in namespace {target.namespace}",
-            next_command=f"dagger call status --service={target.service}",
+            next_command=command("status", f"--service={target.service}"),
         )
 
     async def ask(pod: str) -> str:

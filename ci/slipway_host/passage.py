@@ -93,19 +93,26 @@ class Passage(Way):
         git, postgres = self.accounts.git, self.accounts.postgres
         await self.run.stage("preflight", partial(self.delivery.preflight, git, postgres))
 
-    async def furnish(self) -> None:
-        """Make the Secret and then the database: the role's password is in the Secret."""
-        password = await self.provide_secrets()
-        postgres = self.accounts.postgres
-        await self.run.stage("database", lambda: self.delivery.database(postgres, password))
+    async def furnish(self, *, reset: str = "") -> None:
+        """Make the Secret and then the database: the role's password is in the Secret.
 
-    async def provide_secrets(self) -> SecretStr | None:
+        Args:
+            reset: a role that gets that password in place of another one.
+        """
+        database, postgres = self.delivery.target.database, self.accounts.postgres
+        anew = bool(reset and database and database.role == reset)
+        password = await self.provide_secrets(reset=anew)
+        await self.run.stage("database", lambda: self.delivery.database(postgres, password, reset=anew))
+
+    async def provide_secrets(self, *, reset: bool = False) -> SecretStr | None:
         """Make namespace, pull secret and Secret, and return the database password that it holds."""
         password = None
 
         async def secrets() -> StageResult:
             nonlocal password
-            result, password = await self.delivery.secrets(self.accounts.registry, self.accounts.postgres)
+            result, password = await self.delivery.secrets(
+                self.accounts.registry, self.accounts.postgres, reset=reset
+            )
             return result
 
         await self.run.stage("secrets", secrets)

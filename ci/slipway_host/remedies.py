@@ -60,8 +60,7 @@ def _made(case: Case, *, kind: str, name: str, key: str) -> str:
     secrets, namespace = case.target.secrets, case.target.namespace
     managed = {URL, *secrets.generate, *secrets.compose, *secrets.asked}
     if kind == "Secret" and name == secrets.name and (not key or key in managed):
-        brought = [f"--app-secrets=env://{key}"] if key in secrets.asked else []
-        return case.call("secrets", *brought)
+        return case.call("secrets", secret=key if key in secrets.asked else "")
     literal = f"--from-literal={key or 'KEY'}=VALUE"
     made = "secret generic" if kind == "Secret" else "configmap"
     if not key:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from slipway_host.caller import command
 from slipway_host.errors import NotFoundError
 from slipway_host.troubles import REVISION
 from slipway_host.workload import Workload, owned
@@ -102,7 +103,7 @@ def pick(revisions: Sequence[Revision], *, number: int, name: str, what: str) ->
         there = "; ".join(one.line() for one in revisions[:5])
         raise NotFoundError(
             f"{what} has {asked}: there are {there or 'none'}",
-            next_command="dagger call rollback, which needs none: the image comes from the branch",
+            next_command=f"{command('rollback')}, which needs none: the image comes from the branch",
         )
     return found
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from slipway_host import history, values
+from slipway_host.caller import command
 from slipway_host.errors import ConflictError, NotFoundError, SettingsError
 from slipway_host.holds import Hold
 
@@ -81,7 +82,7 @@ async def find(copy: Clone, target: Target, *, to: str, revert: str) -> Way | No
         raise NotFoundError(
             f"{target.values} has named no other tag that was not rolled back from"
             f"{f': there were {said}' if said else ': it has never named one'}",
-            next_command=f"dagger call rollback --service={target.service} --to=<tag>",
+            next_command=command("rollback", f"--service={target.service}", "--to=<tag>"),
         )
     return found
 
@@ -129,7 +130,7 @@ def check_digest(way: Way, digest: str, *, repository: str) -> None:
         raise ConflictError(
             f"{repository}:{way.tag} was {way.digest} when it was deployed, and the registry has {digest} "
             "under that tag now: the tag was moved",
-            next_command="dagger call history, and name another tag with --to",
+            next_command=f"{command('history')}, and name another tag with --to",
         )
 
 
@@ -138,9 +139,9 @@ def warning(way: Way, target: Target) -> str:
     if way.done or target.migration is None:
         return ""
     count = f"{way.deploys} deploy(s)" if way.deploys else "the deploys"
-    command = " ".join(target.migration.command)
+    migration = " ".join(target.migration.command)
     return (
-        f"{target.service} has a migration ({command[:80]}), which ran before each of {count} since "
+        f"{target.service} has a migration ({migration[:80]}), which ran before each of {count} since "
         f"{way.tag}: the database stays as it is; whether {way.tag} works with it, only its authors know"
     )
 

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import SecretStr
 
 from slipway_host import connection, restart
+from slipway_host.caller import command
 from slipway_host.connection import URL
 from slipway_host.creation import RaceLostError, until_settled
 from slipway_host.database_steps import literal
@@ -178,7 +179,7 @@ class _Steps:
         absent = [key for key in plan.keys if key not in values]
         if found is None or absent:
             what = f"{where} has no {', '.join(absent)}" if found else f"there is no {where}"
-            raise NotFoundError(f"{what}: there is nothing to rotate", next_command="dagger call secrets")
+            raise NotFoundError(f"{what}: there is nothing to rotate", next_command=command("secrets"))
         notes = _notes(found)
         due = [key for key in plan.keys if notes.get(key, {}).get("rotation") != plan.name]
         if self._unanswered and notes == self._unanswered:
@@ -234,7 +235,7 @@ class _Steps:
         raise SettingsError(
             f"{key} needs a new value, and none is given",
             stage=STAGE,
-            next_command=f"pass --app-secrets=env://{key} before the function",
+            next_command=command("rotate", f"--key={key}", f"--confirm={settings.name}", secret=key),
         )
 
     async def _database(self, values: Mapping[str, str]) -> dict[str, str | None]:

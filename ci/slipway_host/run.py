@@ -36,7 +36,9 @@ ORDER = (
     "proof",
 )
 """The chain as people think of it; what runs side by side ends in any order."""
-EFFECTS = frozenset({"push", "sign", "secrets", "database", "migrate", "gitops", "resume", "sync"})
+EFFECTS = frozenset(
+    {"push", "sign", "secrets", "database", "migrate", "gitops", "resume", "sync", "undo", "rotate", "hold"}
+)
 """Stages that change something outside the run: what an error message lists as landed."""
 
 

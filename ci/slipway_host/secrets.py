@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import SecretStr
 
+from slipway_host.caller import command
 from slipway_host.connection import URL, candidate, composed, database_url, url_parts
 from slipway_host.creation import MANAGED, STAGE, RaceLostError, add, create, until_settled
 from slipway_host.errors import ConflictError, SettingsError, UnknownOutcomeError
@@ -214,8 +215,9 @@ class _AppSecret:
             f"role {database.role} exists, but {self._where} has no {URL}{tried}: its password is lost; "
             "restore the key, or, if nothing else uses the role, give it a new password",
             stage=STAGE,
-            next_command=f"dagger call database --service={self._target.service} "
-            f"--reset-password={database.role}",
+            next_command=command(
+                "database", f"--service={self._target.service}", f"--reset-password={database.role}"
+            ),
         )
 
     def _check_present(self, values: Mapping[str, str]) -> None:
@@ -257,8 +259,7 @@ class _AppSecret:
             raise SettingsError(
                 f"{self._where} lacks {', '.join(absent)}, and no value is given",
                 stage=STAGE,
-                next_command=f"pass --app-secrets=env://{absent[0]} before the function "
-                f"(slipway-host: --app-secret={absent[0]})",
+                next_command=command("secrets", f"--service={self._target.service}", secret=absent[0]),
             )
         brought = settings.given.get(JWT_KEY) if JWT_KEY in missing else None
         if brought and len(brought.get_secret_value()) < SHORTEST_JWT:

@@ -18,6 +18,7 @@ import anyio
 
 from slipway_host import waiting
 from slipway_host.application import GROUP, REFRESH, Application, read_application, watched_application
+from slipway_host.caller import command
 from slipway_host.errors import AccessDeniedError, ConflictError, DeadlineError, TransientError, quote
 
 if TYPE_CHECKING:
@@ -86,9 +87,10 @@ def refuse(app: Application, *, service: str) -> None:
     if there:
         name = app.body["metadata"]["name"]
         raise ConflictError(
-            f"Argo CD's automated sync of {name} is {there.line()} (dagger call undo)",
-            next_command=f"dagger call rollback --service={service}, which makes the branch say what shall "
-            f"run, and resumes; or dagger call resume --service={service}, back to the branch as it is",
+            f"Argo CD's automated sync of {name} is {there.line()} ({command('undo')})",
+            next_command=f"{command('rollback', f'--service={service}')}, which makes the branch say what "
+            f"shall run, and resumes; or {command('resume', f'--service={service}')}, back to the branch as "
+            "it is",
         )
 
 
@@ -104,7 +106,7 @@ async def manager(kube: KubeClient, app: Application) -> str:
             raise ConflictError(
                 f"{meta['name']} is made by ApplicationSet {owner.get('name')}, which puts back whatever is "
                 "changed of it: an emergency undo would not last",
-                next_command="dagger call rollback, which changes the branch",
+                next_command=f"{command('rollback')}, which changes the branch",
             )
     name, _, what = str(_annotations(app).get(TRACKING, "")).partition(":")
     if what == f"argoproj.io/Application:{meta['namespace']}/{meta['name']}":
@@ -154,7 +156,7 @@ async def suspend(
         raise DeadlineError(
             f"Argo CD's sync of {target.app} has not ended in {deadline_s:g} s; its automated sync is "
             "suspended, and the workload not touched",
-            next_command=f"dagger call sync --service={target.service} --terminate, then undo again",
+            next_command=f"{command('sync', f'--service={target.service}', '--terminate')}, then undo again",
         ) from None
 
 

@@ -8,6 +8,7 @@ import anyio
 
 from slipway_host import pods, revisions, suspension, waiting
 from slipway_host.application import read_application
+from slipway_host.caller import command
 from slipway_host.errors import ConflictError, DeadlineError, NotFoundError, RolloutFailedError, quote
 from slipway_host.restart import FATAL_AFTER_S, progress
 from slipway_host.results import StageResult, Status
@@ -74,15 +75,15 @@ async def undo(
         stage="undo",
         status=Status.SUCCEEDED if acted else Status.SKIPPED,
         summary=f"{what} runs {goal.line()}, and Git does not say so: automated sync of {target.app} is "
-        f"SUSPENDED{how}; make the branch say it with dagger call rollback --service={target.service}, which "
-        f"resumes, or {resume_command(target)}",
+        f"SUSPENDED{how}; make the branch say it with {command('rollback', f'--service={target.service}')}, "
+        f"which resumes, or {resume_command(target)}",
         outputs={"revision": goal.number, "name": goal.name, "images": list(goal.images), "manager": parent},
     )
 
 
 def resume_command(target: Target) -> str:
     """Return the command that puts Argo CD back to work."""
-    return f"dagger call resume --service={target.service}"
+    return command("resume", f"--service={target.service}")
 
 
 async def resume(kube: KubeClient, target: Target, *, report: Report, deadline_s: float) -> StageResult:
@@ -104,7 +105,7 @@ async def _workload(kube: KubeClient, target: Target, report: Report) -> Workloa
     if found is None:
         raise NotFoundError(
             f"{target.workload_kind}/{target.workload_name} does not exist in namespace {target.namespace}",
-            next_command=f"dagger call status --service={target.service}",
+            next_command=command("status", f"--service={target.service}"),
         )
     return found
 
@@ -149,7 +150,7 @@ async def _return(
     except TimeoutError:
         raise DeadlineError(
             f"{what} does not run {goal.line()} after {deadline_s:g} s: {line}",
-            next_command=f"dagger call logs --service={target.service}",
+            next_command=command("logs", f"--service={target.service}"),
         ) from None
 
 

@@ -24,7 +24,7 @@ def tags(app: App) -> tuple[str, str]:
 
 
 def test_history_tells_what_ran(app: App, tags: tuple[str, str]) -> None:
-    said = app.call("history", "--json-output")
+    said = app.call("history", "--as-json")
     assert said.code == 0, said.error
     entries = json.loads(said.out)[app.name]
     assert [(entry["tag"], entry["kind"]) for entry in entries] == [(tag, "deploy") for tag in tags[::-1]]
@@ -142,7 +142,7 @@ def test_a_version_that_crashes_is_rolled_back_by_the_deploy_itself(app: App, ta
     assert said.error.startswith("Error: StageError: rollout: "), said.error
     assert f"rolled back to {tags[0]}, which 2 ready pod(s) run, proven; {bad} is held" in said.error
     assert image(app) == tags[0]
-    entries = json.loads(app.call("history", "--json-output", "--limit=2").out)[app.name]
+    entries = json.loads(app.call("history", "--as-json", "--limit=2").out)[app.name]
     assert [(entry["tag"], entry["kind"]) for entry in entries] == [(tags[0], "rollback"), (bad, "deploy")]
 
 

@@ -127,7 +127,7 @@ WORLDS = {
     "own-key": World(
         link="pods",
         says=r"asks for configuration that is not there .*couldn't find key REDIS_URL in Secret",
-        fix="dagger call secrets --service={app} --app-secrets=env://REDIS_URL",
+        fix="dagger call --app-secrets=env://REDIS_URL secrets --service={app}",
         settings=own_secret,
         before=({**SECRET, "metadata": {"name": "own"}},),
         objects=(deployment(env=key_of("secret", "own", "REDIS_URL")),),

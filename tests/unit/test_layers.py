@@ -18,6 +18,7 @@ PACKAGES = {"slipway", "slipway_host", "slipway_lab"}
 # From the bottom. A module imports from its own layer and from those below it.
 LAYERS = {
     "basics": {
+        "caller",
         "commit_message",
         "config",
         "document",
@@ -72,6 +73,7 @@ LAYERS = {
         "database",
         "database_state",
         "database_steps",
+        "each",
         "effective",
         "findings",
         "generated",
@@ -127,6 +129,7 @@ LAYERS = {
         "workload",
     },
     "pipeline": {
+        "call",
         "delivery",
         "diagnosis",
         "diagnosis_argocd",
@@ -134,12 +137,26 @@ LAYERS = {
         "diagnosis_cluster",
         "diagnosis_release",
         "doctor",
+        "inspection",
+        "intervention",
         "overview",
         "passage",
         "recording",
         "remedies",
+        "retreat",
+        "way_back",
     },
-    "entry": {"accounts", "cli", "command", "environ", "intake", "job"},
+    "entry": {
+        "accounts",
+        "cli",
+        "command",
+        "command_options",
+        "environ",
+        "intake",
+        "job",
+        "job_delivery",
+        "job_functions",
+    },
 }
 LAYER = {module: layer for layer, modules in LAYERS.items() for module in modules}
 HEIGHT = {layer: height for height, layer in enumerate(LAYERS)}

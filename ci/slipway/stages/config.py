@@ -3,6 +3,7 @@
 from slipway.checkout import open_checkout
 from slipway.errors import stage_function
 from slipway.inputs import ServiceNames, Stage
+from slipway_host import caller
 
 
 class ConfigStage(Stage):
@@ -18,7 +19,7 @@ class ConfigStage(Stage):
         from slipway_host.document import parse
 
         path = self.config_path
-        checkout = await open_checkout(self.source, path, clean=False, next_command="dagger call config")
+        checkout = await open_checkout(self.source, path, clean=False, next_command=caller.command("config"))
         names = selection.select(checkout.config, service or [])
         document = parse(await checkout.tree.file(path).contents(), path=path)
         return effective.lines(effective.effective(document, self.environment, names))

@@ -8,7 +8,7 @@ from slipway.each import each
 from slipway.errors import stage_function
 from slipway.inputs import ChangedSince, ServiceNames, Stage
 from slipway.work import Work, cluster, open_works
-from slipway_host.errors import SettingsError
+from slipway_host import caller
 from slipway_host.run import new_run_id
 
 
@@ -33,14 +33,11 @@ class DatabaseStage(Stage):
         A role's password is the one in the service's Secret, which is made first where it is
         absent. What exists is adopted as it is.
         """
-        command = "dagger call database"
+        from slipway_host.intervention import check_reset
+
+        command = caller.command("database")
         _, works = await open_works(self, service, changed_since, clean=True, command=command)
-        roles = {work.target.database.role for work in works if work.target.database}
-        if reset_password and reset_password not in roles:
-            known = ", ".join(sorted(roles)) or "none"
-            raise SettingsError(
-                f"no chosen service's database belongs to role {reset_password!r}: there is {known}"
-            )
+        check_reset([work.target for work in works], reset_password)
         async with cluster(self) as kube:
 
             async def one(work: Work) -> str:

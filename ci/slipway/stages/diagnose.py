@@ -4,10 +4,10 @@ from typing import Annotated
 
 from dagger import Doc
 
-from slipway.each import NOBODY, each
+from slipway.calls import open_call
+from slipway.each import told
 from slipway.errors import stage_function
-from slipway.inputs import ServiceNames, Stage, say
-from slipway.work import Work, cluster, open_works
+from slipway.inputs import ServiceNames, Stage
 
 
 class DiagnoseStage(Stage):
@@ -25,31 +25,10 @@ class DiagnoseStage(Stage):
         Nothing is changed; where Argo CD's comparison is old, it is asked for a new one. Ends with exit
         code 1 where a link of any service does not hold.
         """
-        from slipway_host.diagnosis import Diagnosis, diagnose
-        from slipway_host.diagnosis_case import Case
-        from slipway_host.receipt import to_json
+        from slipway_host import inspection
 
-        _, works = await open_works(self, service, "", clean=False, command="dagger call diagnose")
-        if not works:
-            return NOBODY
-        found: dict[str, Diagnosis] = {}
-        async with cluster(self) as kube:
-
-            async def one(work: Work) -> str:
-                registry, git = await work.registry(), await work.git()
-                case = Case(target=work.target, kube=kube, git=git, registry=registry, expect_head=head)
-                diagnosis = found[work.name] = await diagnose(case)
-                failure = None if as_json else diagnosis.failure()
-                if failure is None:
-                    return diagnosis.text()
-                # A function that fails returns nothing, and whoever has to act needs the whole walk.
-                say(f"{work.name}:\n{diagnosis.text()}")
-                raise failure
-
-            text = await each("diagnose", works, one)
-        if not as_json:
-            return text
-        return to_json({"services": [found[work.name].document() for work in works]})
+        call = await open_call(self, "diagnose", service)
+        return told(await inspection.diagnose(call, head=head, as_json=as_json))
 
 
 STAGE = DiagnoseStage

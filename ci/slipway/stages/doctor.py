@@ -4,8 +4,9 @@ from typing import Annotated
 
 from dagger import Doc
 
+from slipway.each import told
 from slipway.errors import stage_function
-from slipway.inputs import ServiceNames, Stage, say
+from slipway.inputs import ServiceNames, Stage
 
 
 class DoctorStage(Stage):
@@ -28,16 +29,8 @@ class DoctorStage(Stage):
         engine, scanner. Ends with exit code 1 where a check failed; the report is printed before.
         """
         from slipway.examination import examination
-        from slipway_host import checks
 
-        results = await examination(self, service)
-        text = checks.to_json(results) if as_json else checks.table(results)
-        error = checks.failure(results)
-        if error and not report_only:
-            # A function that fails returns nothing, and whoever has to act needs all of it.
-            say(text)
-            raise error
-        return text
+        return told(await examination(self, service, as_json=as_json, report_only=report_only))
 
 
 STAGE = DoctorStage

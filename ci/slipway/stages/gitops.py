@@ -4,6 +4,7 @@ from slipway.each import NOBODY
 from slipway.errors import stage_function
 from slipway.inputs import ChangedSince, ServiceNames, Stage, say
 from slipway.work import cluster, open_works
+from slipway_host import caller
 from slipway_host.run import new_run_id
 from slipway_host.together import together
 
@@ -21,7 +22,7 @@ class GitopsStage(Stage):
         from slipway import supply
         from slipway_host.delivery import commit
 
-        command, run_id = "dagger call gitops", new_run_id()
+        command, run_id = caller.command("gitops"), new_run_id()
         checkout, works = await open_works(self, service, changed_since, clean=True, command=command)
         if not works:
             return NOBODY

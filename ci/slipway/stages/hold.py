@@ -4,11 +4,10 @@ from typing import Annotated
 
 from dagger import Doc
 
-from slipway.each import NOBODY
+from slipway.calls import open_call
+from slipway.each import told
 from slipway.errors import stage_function
-from slipway.inputs import ServiceNames, Stage, say
-from slipway.work import open_works
-from slipway_host.run import new_run_id
+from slipway.inputs import ServiceNames, Stage
 
 
 class HoldStage(Stage):
@@ -27,20 +26,10 @@ class HoldStage(Stage):
 
         `deploy` and `gitops` refuse what is held before they change anything. What runs goes on running.
         """
-        from slipway_host import holding
+        from slipway_host import intervention
 
-        _, works = await open_works(self, service, "", clean=False, command="dagger call hold")
-        if not works:
-            return NOBODY
-        wanted = holding.Holding(
-            targets=tuple(work.target for work in works),
-            tag=tag,
-            reason=reason,
-            by=by or self.git_username,
-            lift=lift,
-            run_id=new_run_id(),
-        )
-        return await holding.hold(await works[0].git(), wanted, report=say)
+        call = await open_call(self, "hold", service)
+        return told(await intervention.hold(call, reason=reason, tag=tag, by=by, lift=lift))
 
 
 STAGE = HoldStage

@@ -4,14 +4,10 @@ from typing import Annotated
 
 from dagger import Doc
 
-from slipway.each import each
+from slipway.calls import open_call
+from slipway.each import told
 from slipway.errors import stage_function
-from slipway.inputs import ServiceNames, Stage, say
-from slipway.work import Work, cluster, open_works
-from slipway_host.errors import SettingsError
-
-MOST_LINES = 10_000
-LONGEST_S = 3600
+from slipway.inputs import ServiceNames, Stage
 
 
 class LogsStage(Stage):
@@ -27,26 +23,11 @@ class LogsStage(Stage):
         follow: Annotated[int, Doc("Seconds to print new lines for, as they come")] = 0,
     ) -> str:
         """Show the logs of the services' pods; what looks like a credential is left out."""
-        from slipway_host import logs
+        from slipway_host import inspection
 
-        if not 1 <= tail <= MOST_LINES or not 0 <= follow <= LONGEST_S:
-            raise SettingsError(
-                f"--tail is 1 to {MOST_LINES} lines, --follow 0 to {LONGEST_S} seconds",
-                stage="logs",
-                next_command="dagger call logs --tail=100",
-            )
-        _, works = await open_works(self, service, "", clean=False, command="dagger call logs")
-        async with cluster(self) as kube:
-
-            async def one(work: Work) -> str:
-                if follow:
-                    count = await logs.follow(
-                        kube, work.target, seconds=follow, report=say, container=container
-                    )
-                    return f"{count} new lines in {follow} s"
-                return await logs.tail(kube, work.target, lines=tail, previous=previous, container=container)
-
-            return await each("logs", works, one)
+        call = await open_call(self, "logs", service)
+        found = await inspection.logs(call, tail=tail, previous=previous, container=container, follow=follow)
+        return told(found)
 
     @stage_function
     async def metrics(
@@ -55,17 +36,9 @@ class LogsStage(Stage):
         match: Annotated[str, Doc("Only metrics whose name holds this")] = "",
     ) -> str:
         """Show what each ready pod answers on its Prometheus endpoint now."""
-        from slipway_host import metrics
+        from slipway_host import inspection
 
-        _, works = await open_works(self, service, "", clean=False, command="dagger call metrics")
-        async with cluster(self) as kube:
-
-            async def one(work: Work) -> str:
-                endpoint = work.service.metrics
-                port = endpoint.port or work.service.health.port
-                return await metrics.snapshot(kube, work.target, port=port, path=endpoint.path, match=match)
-
-            return await each("metrics", works, one)
+        return told(await inspection.metrics(await open_call(self, "metrics", service), match=match))
 
 
 STAGE = LogsStage

@@ -4,6 +4,7 @@ from slipway.each import each
 from slipway.errors import stage_function
 from slipway.inputs import ChangedSince, ServiceNames, Stage
 from slipway.work import Work, cluster, open_works
+from slipway_host import caller
 from slipway_host.run import new_run_id
 from slipway_host.together import together
 
@@ -21,7 +22,7 @@ class MigrateStage(Stage):
         """
         from slipway import supply
 
-        command = "dagger call migrate"
+        command = caller.command("migrate")
         _, works = await open_works(self, service, changed_since, clean=True, command=command)
         migrating = [work for work in works if work.target.migration]
         digests = await together(*(work.digest for work in migrating))

@@ -6,6 +6,7 @@ from slipway.errors import stage_function
 from slipway.inputs import ChangedSince, ServiceNames, Stage, say
 from slipway.publisher import publish_all
 from slipway.work import Work, open_works
+from slipway_host import caller
 
 
 class PushStage(Stage):
@@ -18,7 +19,7 @@ class PushStage(Stage):
         An image of the same commit and build arguments that is in the registry already is not
         pushed again. Gates of test and scan are `deploy`'s: this pushes without them.
         """
-        _, works = await open_works(self, service, changed_since, clean=True, command="dagger call push")
+        _, works = await open_works(self, service, changed_since, clean=True, command=caller.command("push"))
 
         async def one(work: Work) -> str:
             found = await work.pushed()

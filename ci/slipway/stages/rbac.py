@@ -4,11 +4,10 @@ from typing import Annotated
 
 from dagger import Doc
 
+from slipway.calls import open_call
+from slipway.each import told
 from slipway.errors import stage_function
 from slipway.inputs import ServiceNames, Stage
-from slipway.work import open_works
-from slipway_host.errors import SettingsError
-from slipway_host.names import DNS_LABEL
 
 
 class RbacStage(Stage):
@@ -25,23 +24,10 @@ class RbacStage(Stage):
 
         Namespaces, one Role and RoleBinding for each namespace, and no wildcard; nothing is applied.
         """
-        from slipway_host import rights
+        from slipway_host import inspection
 
-        for name in (account, account_namespace):
-            if not DNS_LABEL.fullmatch(name):
-                raise SettingsError(
-                    f"{name[:80]!r} is not a Kubernetes name: lower-case letters, digits and hyphens"
-                )
-        _, works = await open_works(self, service, "", clean=False, command="dagger call rbac")
-        asked = [right for work in works for right in rights.rights(work.target, await work.postgres())]
-        return rights.as_yaml(
-            rights.manifests(
-                asked,
-                account=account,
-                namespace=account_namespace,
-                namespaces=[work.target.namespace for work in works],
-            )
-        )
+        call = await open_call(self, "rbac", service)
+        return told(await inspection.rbac(call, account=account, account_namespace=account_namespace))
 
 
 STAGE = RbacStage

@@ -24,9 +24,9 @@ class RecordStage(Stage):
         """
         from slipway.checkout import open_checkout
         from slipway.records import Records
-        from slipway_host import selection
+        from slipway_host import caller, selection
 
-        command = "dagger call record"
+        command = caller.command("record")
         checkout = await open_checkout(self.source, self.config_path, clean=False, next_command=command)
         checkout.config.environment(self.environment)
         names = selection.select(checkout.config, service) if service else []

@@ -4,9 +4,9 @@ from typing import Annotated
 
 from dagger import Doc
 
+from slipway.each import told
 from slipway.errors import stage_function
 from slipway.inputs import ServiceNames, Stage
-from slipway.retreat import Retreat, Wish, summary
 
 
 class RollbackStage(Stage):
@@ -33,11 +33,11 @@ class RollbackStage(Stage):
         The tag that is left is held: it is not deployed again until somebody lifts that. Databases are not
         touched. Where the last change was a rollback already, nothing is changed.
         """
-        from slipway_host.receipt import to_json
+        from slipway.retreat import retreat
+        from slipway_host.way_back import Wish
 
         wish = Wish(to=to, revert=revert, reason=reason, by=by or self.git_username, everything=hold)
-        receipt = await Retreat(self, wish).run(service)
-        return to_json(receipt) if receipt_only else f"{summary(receipt)}\n\n{to_json(receipt)}"
+        return told(await retreat(self, service, wish, receipt_only=receipt_only))
 
 
 STAGE = RollbackStage

@@ -9,6 +9,7 @@ from slipway import images
 from slipway.errors import stage_function
 from slipway.inputs import ChangedSince, ServiceNames, Stage
 from slipway.work import Work, open_works
+from slipway_host import caller
 from slipway_host.together import together
 
 
@@ -28,7 +29,7 @@ class SbomStage(Stage):
             image = await images.built(work)
             return await sbom(work.checkout, image, name=work.address)
 
-        _, works = await open_works(self, service, changed_since, clean=False, command="dagger call sbom")
+        _, works = await open_works(self, service, changed_since, clean=False, command=caller.command("sbom"))
         folder = dag.directory()
         for work, found in zip(works, await together(*(partial(one, w) for w in works)), strict=True):
             folder = folder.with_file(f"{work.name}/{SPDX}", found.spdx)

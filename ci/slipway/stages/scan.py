@@ -10,6 +10,7 @@ from slipway.each import each
 from slipway.errors import stage_function
 from slipway.inputs import ChangedSince, ServiceNames, Stage, say
 from slipway.work import Work, open_works
+from slipway_host import caller
 from slipway_host.errors import ScanFindingsError, ScannerError
 from slipway_host.together import together
 
@@ -23,7 +24,7 @@ class ScanStage(Stage):
 
         Ends with exit code 1 where the environment's gate refuses the findings.
         """
-        _, works = await open_works(self, service, changed_since, clean=False, command="dagger call scan")
+        _, works = await open_works(self, service, changed_since, clean=False, command=caller.command("scan"))
         return await each("scan", works, _gated)
 
     @stage_function
@@ -35,7 +36,7 @@ class ScanStage(Stage):
         One folder for each service, with `source.*` and `image.*`; where an image has several
         platforms, with one `image-<platform>.*` for each.
         """
-        command = "dagger call scan-reports"
+        command = caller.command("scan-reports")
         _, works = await open_works(self, service, changed_since, clean=False, command=command)
         folder = dag.directory()
         for work, scanned in zip(works, await together(*(partial(_scan, w) for w in works)), strict=True):

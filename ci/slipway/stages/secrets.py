@@ -4,6 +4,7 @@ from slipway.each import each
 from slipway.errors import stage_function
 from slipway.inputs import ChangedSince, ServiceNames, Stage
 from slipway.work import Work, cluster, open_works
+from slipway_host import caller
 from slipway_host.run import new_run_id
 
 
@@ -16,7 +17,7 @@ class SecretsStage(Stage):
 
         Missing keys are added; a value that is there is never changed.
         """
-        command = "dagger call secrets"
+        command = caller.command("secrets")
         _, works = await open_works(self, service, changed_since, clean=True, command=command)
         async with cluster(self) as kube:
 

@@ -4,6 +4,7 @@ from slipway.each import each
 from slipway.errors import stage_function
 from slipway.inputs import ChangedSince, ServiceNames, Stage
 from slipway.work import Work, open_works
+from slipway_host import caller
 
 
 class SignStage(Stage):
@@ -18,7 +19,7 @@ class SignStage(Stage):
         """
         from slipway import supply
 
-        _, works = await open_works(self, service, changed_since, clean=True, command="dagger call sign")
+        _, works = await open_works(self, service, changed_since, clean=True, command=caller.command("sign"))
 
         async def one(work: Work) -> str:
             result = await supply.sign(work, await work.digest())

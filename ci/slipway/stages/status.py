@@ -1,14 +1,13 @@
 """Say what runs where."""
 
-import json
 from typing import Annotated
 
 from dagger import Doc
 
-from slipway.each import NOBODY
+from slipway.calls import open_call
+from slipway.each import told
 from slipway.errors import stage_function
 from slipway.inputs import ServiceNames, Stage
-from slipway.work import cluster, open_works
 
 
 class StatusStage(Stage):
@@ -25,16 +24,9 @@ class StatusStage(Stage):
 
         What cannot be read, the GitOps repository without a token for example, is said in its place.
         """
-        from slipway_host.overview import overviews, screen
+        from slipway_host import inspection
 
-        _, works = await open_works(self, service, "", clean=False, command="dagger call status")
-        if not works:
-            return NOBODY
-        async with cluster(self) as kube:
-            found = await overviews([w.target for w in works], kube=kube, repository=works[0].git)
-        if as_json:
-            return json.dumps([one.document for one in found], indent=2, ensure_ascii=False)
-        return screen(found)
+        return told(await inspection.status(await open_call(self, "status", service), as_json=as_json))
 
 
 STAGE = StatusStage

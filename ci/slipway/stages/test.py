@@ -6,6 +6,7 @@ from slipway.each import each
 from slipway.errors import stage_function
 from slipway.inputs import ChangedSince, ServiceNames, Stage
 from slipway.work import Work, open_works
+from slipway_host import caller
 
 
 class TestStage(Stage):
@@ -16,7 +17,7 @@ class TestStage(Stage):
         """Run the services' own tests in their containers; uncommitted changes are tested, too."""
         from slipway.tester import run_tests
 
-        _, works = await open_works(self, service, changed_since, clean=False, command="dagger call test")
+        _, works = await open_works(self, service, changed_since, clean=False, command=caller.command("test"))
 
         async def one(work: Work) -> str:
             return (await run_tests(work)).summary
@@ -33,7 +34,7 @@ class TestStage(Stage):
         """
         from slipway.tester import reports
 
-        command = "dagger call test-reports"
+        command = caller.command("test-reports")
         _, works = await open_works(self, service, changed_since, clean=False, command=command)
         return await reports(works)
 

@@ -4,12 +4,10 @@ from typing import Annotated
 
 from dagger import Doc
 
-from slipway.each import each
+from slipway.calls import open_call
+from slipway.each import told
 from slipway.errors import stage_function
-from slipway.inputs import ServiceNames, Stage, say
-from slipway.work import Work, cluster, open_works
-from slipway_host.errors import SettingsError
-from slipway_host.settings import Deadlines
+from slipway.inputs import ServiceNames, Stage
 
 
 class UndoStage(Stage):
@@ -27,43 +25,18 @@ class UndoStage(Stage):
         For when Git, registry or CI are away: `rollback` is the better way whenever they are not. The
         branch still names the bad image afterwards.
         """
-        from slipway_host import rollback, undo
+        from slipway_host import intervention
 
-        if to_revision < 0:
-            raise SettingsError("--to-revision is a number of kubectl rollout history")
-        _, works = await open_works(self, service, "", clean=False, command="dagger call undo")
-        if not service and len(works) > 1:
-            raise SettingsError("say which services to undo: --service=<name>")
-        since = rollback.now()
-        async with cluster(self) as kube:
-
-            async def one(work: Work) -> str:
-                result = await undo.undo(
-                    kube,
-                    work.target,
-                    number=to_revision,
-                    by=by or self.git_username,
-                    since=since,
-                    report=say,
-                    deadline_s=Deadlines().rollout_s,
-                )
-                return f"{result.status}: {result.summary}"
-
-            return await each("undo", works, one)
+        call = await open_call(self, "undo", service)
+        chosen = bool(service)
+        return told(await intervention.undo(call, to_revision=to_revision, by=by, chosen=chosen))
 
     @stage_function
     async def resume(self, service: ServiceNames = None) -> str:
         """Give Argo CD back what `undo` has taken from it: the services return to what the branch says."""
-        from slipway_host import undo
+        from slipway_host import intervention
 
-        _, works = await open_works(self, service, "", clean=False, command="dagger call resume")
-        async with cluster(self) as kube:
-
-            async def one(work: Work) -> str:
-                result = await undo.resume(kube, work.target, report=say, deadline_s=Deadlines().sync_s)
-                return f"{result.status}: {result.summary}"
-
-            return await each("resume", works, one)
+        return told(await intervention.resume(await open_call(self, "resume", service)))
 
 
 STAGE = UndoStage

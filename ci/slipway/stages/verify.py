@@ -4,6 +4,7 @@ from slipway.each import each
 from slipway.errors import stage_function
 from slipway.inputs import ChangedSince, ServiceNames, Stage
 from slipway.work import Work, open_works
+from slipway_host import caller
 
 
 class VerifyStage(Stage):
@@ -17,7 +18,9 @@ class VerifyStage(Stage):
         """
         from slipway import supply
 
-        _, works = await open_works(self, service, changed_since, clean=True, command="dagger call verify")
+        _, works = await open_works(
+            self, service, changed_since, clean=True, command=caller.command("verify")
+        )
 
         async def one(work: Work) -> str:
             result = await supply.verify(work, await work.digest())

@@ -6,6 +6,7 @@ from typing import Any, cast
 import pytest
 
 from slipway import fallback
+from slipway_host import retreat
 from slipway_host.errors import (
     AccessDeniedError,
     DeadlineError,
@@ -75,7 +76,7 @@ async def fall(monkeypatch: pytest.MonkeyPatch, result: Any) -> tuple[Any, Any]:
     wishes = []
 
     class Fake:
-        def __init__(self, _inputs: Any, wish: Any, _run_id: str) -> None:
+        def __init__(self, _call: Any, wish: Any, _verify: Any) -> None:
             wishes.append(wish)
 
         async def back(self, *_: Any) -> list[Any]:
@@ -83,9 +84,10 @@ async def fall(monkeypatch: pytest.MonkeyPatch, result: Any) -> tuple[Any, Any]:
                 raise result
             return [result]
 
-    monkeypatch.setattr(fallback, "Retreat", Fake)
+    monkeypatch.setattr(retreat, "Retreat", Fake)
+    monkeypatch.setattr(fallback, "verifier", lambda _works: None)
     one, fine = chain(RolloutFailedError("no pod is ready")), chain(None)
-    await fallback.fall_back(cast("Any", None), [one, fine], cast("Any", None), cast("Any", None), run_id="r")
+    await fallback.fall_back(cast("Any", None), [one, fine], cast("Any", None), cast("Any", None))
     assert len(wishes) == 1
     assert fine.fallback == {}
     return one, wishes[0]

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from slipway_host.accounts import all_accounts, git_account, postgres_account, registry_account
+from slipway_host.accounts import git_account, postgres_account, registry_account
 from slipway_host.config import Config
 from slipway_host.environ import Environ
 from slipway_host.errors import SettingsError
@@ -67,7 +67,7 @@ def test_a_registry_account_has_a_name_and_a_password() -> None:
         with pytest.raises(SettingsError, match=f"{missing} is not given"):
             registry_account(Environ(dict(variables)), config(), "dev")
     both = {"REGISTRY_PASSWORD": "canary", "REGISTRY_USERNAME": "ci"}
-    found = all_accounts(Environ(both), config(), "dev").registry
+    found = registry_account(Environ(both), config(), "dev")
     assert (found.host, found.username, text(found.password)) == ("registry.invalid", "ci", "canary")
 
 

@@ -70,6 +70,17 @@ def test_the_effective_configuration_needs_no_account(folder: Path) -> None:
         (("gitops", "--receipt=absent"), 1, "absent cannot be read"),
         (("deploy", "--image=api=latest"), 1, "is no image"),
         (("deply",), 2, "invalid choice: 'deply'"),
+        (("history", "--limit=0"), 1, "--limit is 1 to 10000. Landed: nothing. Next: slipway-host history"),
+        (("history",), 1, "Error: history: GH_PAT is not given. Landed: nothing. Next: export GH_PAT"),
+        (("hold", "--lift", "--reason=x"), 1, "GH_PAT is not given"),
+        (("logs", "--follow=9999"), 1, "--follow 0 to 3600 seconds"),
+        (("logs", "--tail=many"), 2, "invalid int value"),
+        (("undo", "--to-revision=-1"), 1, "--to-revision is a number"),
+        (("rollback", "--to=a", "--revert=b"), 1, "--to and --revert name two ways back"),
+        (("rotate", "--key=JWT_SECRET"), 2, "the following arguments are required: --confirm"),
+        (("rotate", "--key=JWT_SECRET", "--confirm=api"), 1, "Next: add --confirm=api-secrets"),
+        (("rbac", "--account=X"), 1, "'X' is not a Kubernetes name"),
+        (("database", "--reset-password=root"), 1, "no chosen service's database belongs to role 'root'"),
     ],
 )
 def test_what_is_wrong_is_said_in_one_line(
@@ -111,7 +122,7 @@ def test_a_receipt_of_another_environment_is_refused(folder: Path) -> None:
     assert "is a receipt of environment prod, and dev was asked for" in done.stderr
 
 
-@pytest.mark.parametrize("command", ["deploy", "migrate", "gitops"])
+@pytest.mark.parametrize("command", ["deploy", "migrate", "gitops", "rollback"])
 def test_where_a_signature_is_required_no_image_passes_that_nothing_verifies(
     folder: Path, command: str
 ) -> None:
@@ -123,7 +134,8 @@ def test_where_a_signature_is_required_no_image_passes_that_nothing_verifies(
     assert done.stdout == ""
     assert done.stderr == (
         f"Error: {command}: prod requires a verified signature of each image, and nothing here verifies one: "
-        "only `dagger call deploy` has cosign. Landed: nothing. Next: dagger call --environment=prod deploy\n"
+        f"only `dagger call {command}` has cosign. Landed: nothing. "
+        f"Next: dagger call --environment=prod {command}\n"
     )
     # What runs no image goes on, here to the next thing that is missing.
     assert "no kubeconfig" in run(folder, "status", "--environment=prod").stderr

@@ -1,26 +1,34 @@
 """What a rollback looks at before it changes anything, and what it says afterwards."""
 
-from dataclasses import dataclass, field
+import json
 from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any, Self, cast
 
 import pytest
+from pydantic import SecretStr
 
-from slipway import retreat
-from slipway.retreat import Retreat, Return, Wish, summary
+from slipway_host import retreat, way_back
+from slipway_host.call import Call
 from slipway_host.errors import DeliveryError, NotFoundError, SettingsError
+from slipway_host.loader import load_config
 from slipway_host.passage import Accounts
 from slipway_host.progress import silent
 from slipway_host.recipe import REVISION
+from slipway_host.record import Log
 from slipway_host.remote_image import RemoteImage, Variant
+from slipway_host.results import StageResult, Status
+from slipway_host.retreat import Retreat, summary
 from slipway_host.rollback import Way
-from slipway_host.settings import GitSettings, SecretsSettings, Target
+from slipway_host.settings import GitSettings, RegistrySettings, SecretsSettings, Target
+from slipway_host.way_back import Return, Wish
 from support.target import api_target
 
 pytestmark = pytest.mark.anyio
 COMMIT, DIGEST = "aaaa1111" * 5, "sha256:" + "ab" * 32
 GIT = GitSettings(url="https://h/x.git", branch="main")
-ACCOUNTS = Accounts(registry=cast("Any", None), git=GIT, postgres=cast("Any", None))
+REGISTRY = RegistrySettings(host="r.invalid", username="u", password=SecretStr("p"))
+SIGNED = {"dev": {"requireSignature": True}}
+ACCOUNTS = Accounts(registry=REGISTRY, git=GIT, postgres=cast("Any", None))
 
 
 def target(name: str) -> Target:
@@ -44,33 +52,30 @@ def image(commit: str = COMMIT) -> RemoteImage:
     return RemoteImage(digest=DIGEST, variants=(variant,))
 
 
-@dataclass(frozen=True)
-class FakeWork:
-    """A service whose registry has what it is told."""
+def call(*names: str, environments: dict[str, Any] | None = None) -> Call:
+    """A call of a rollback whose accounts are never asked for."""
 
-    name: str
-    target: Target
-    there: RemoteImage | None = field(default_factory=image)
-    require_signature: bool = False
+    async def nobody() -> Any:
+        raise AssertionError("no account is needed")
 
-    @property
-    def environment(self) -> Any:
-        return SimpleNamespace(require_signature=self.require_signature)
-
-    @property
-    def checkout(self) -> Any:
-        return SimpleNamespace(url="")
-
-    async def tagged(self, tag: str) -> RemoteImage | None:
-        assert tag == "good"
-        return self.there
-
-    def delivery(self, kube: Any, run_id: str) -> Any:
-        return SimpleNamespace(target=self.target, kube=kube, run_id=run_id, report=silent)
-
-
-def work(name: str = "api", **more: Any) -> FakeWork:
-    return FakeWork(name, target(name), **more)
+    document = {
+        "registry": "r.invalid/acme",
+        "gitops": {"repository": "https://h.invalid/x.git"},
+        "services": {name: {} for name in names},
+        "environments": environments or {},
+    }
+    return Call(
+        config=load_config(json.dumps(document), path="slipway.yaml"),
+        environment="dev",
+        targets=tuple(target(name) for name in names),
+        registry=nobody,
+        git=nobody,
+        postgres=nobody,
+        cluster=cast("Any", None),
+        report=Log(silent),
+        by="ann",
+        run_id="run-1",
+    )
 
 
 def way(**more: Any) -> Way:
@@ -92,25 +97,50 @@ def written(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
         return SimpleNamespace(body={"metadata": {}}, summary=lambda: "Synced, Healthy")
 
     monkeypatch.setattr(retreat, "write", write)
-    monkeypatch.setattr(retreat, "read_application", application)
+    monkeypatch.setattr(way_back, "read_application", application)
     return found
 
 
 async def back(
-    monkeypatch: pytest.MonkeyPatch, works: list[FakeWork], ways: list[Way], wish: Wish | None = None
+    monkeypatch: pytest.MonkeyPatch,
+    called: Call,
+    ways: list[Way],
+    wish: Wish | None = None,
+    *,
+    images: dict[str, RemoteImage | None] | None = None,
+    verify: Any = None,
 ) -> list[Return]:
+    there: dict[str, RemoteImage | None] = {one.repository: image() for one in called.targets}
+    for name, found in (images or {}).items():
+        there[f"r.invalid/acme/{name}"] = found
+
     async def known(*_: Any) -> list[Any]:
-        return list(zip(works, ways, strict=True))
+        return list(zip(called.targets, ways, strict=True))
+
+    class Registry:
+        """Has what it is told, under the tag to return to."""
+
+        def __init__(self, _settings: Any) -> None: ...
+
+        async def __aenter__(self) -> Self:
+            return self
+
+        async def __aexit__(self, *_: object) -> None: ...
+
+        async def find(self, path: str, tag: str) -> RemoteImage | None:
+            assert tag == "good"
+            return there[f"r.invalid/{path}"]
 
     monkeypatch.setattr(Retreat, "_ways", known)
-    one = Retreat(cast("Any", None), wish or Wish(reason="500s", by="ann"), "run-1")
-    return await one.back(cast("Any", works), ACCOUNTS, cast("Any", None))
+    monkeypatch.setattr(retreat, "RegistryClient", Registry)
+    one = Retreat(called, wish or Wish(reason="500s", by="ann"), verify)
+    return await one.back(called.targets, ACCOUNTS, cast("Any", None))
 
 
 async def test_the_commit_names_what_is_left_what_is_returned_to_and_what_is_held(
     monkeypatch: pytest.MonkeyPatch, written: list[Any]
 ) -> None:
-    (one,) = await back(monkeypatch, [work()], [way()])
+    (one,) = await back(monkeypatch, call("api"), [way()])
     ((change,),) = [list(changes.values()) for changes in written]
     assert (change.tag, change.rolled_back, change.digest) == ("good", "bad", DIGEST)
     # Nobody's trailer says it: the image's own label does.
@@ -121,14 +151,14 @@ async def test_the_commit_names_what_is_left_what_is_returned_to_and_what_is_hel
 
 
 async def test_everything_is_held_on_request(monkeypatch: pytest.MonkeyPatch, written: list[Any]) -> None:
-    await back(monkeypatch, [work()], [way()], Wish(everything=True))
+    await back(monkeypatch, call("api"), [way()], Wish(everything=True))
     assert next(iter(written[0].values())).hold.tag == ""
 
 
 async def test_a_rollback_that_was_made_already_neither_holds_nor_leaves_anything(
     monkeypatch: pytest.MonkeyPatch, written: list[Any]
 ) -> None:
-    await back(monkeypatch, [work()], [way(left="good")])
+    await back(monkeypatch, call("api"), [way(left="good")])
     change = next(iter(written[0].values()))
     assert (change.rolled_back, change.hold) == (None, None)
 
@@ -137,7 +167,7 @@ async def test_an_image_that_is_gone_from_the_registry_stops_all_before_anything
     monkeypatch: pytest.MonkeyPatch, written: list[Any]
 ) -> None:
     with pytest.raises(NotFoundError, match=r"r.invalid/acme/ui:good is not in the registry") as caught:
-        await back(monkeypatch, [work("api"), work("ui", there=None)], [way(), way()])
+        await back(monkeypatch, call("api", "ui"), [way(), way()], images={"ui": None})
     assert caught.value.stage == "preflight"
     assert written == []
 
@@ -147,22 +177,56 @@ async def test_a_moved_tag_of_one_service_stops_all(
 ) -> None:
     moved = way(digest="sha256:" + "cd" * 32)
     with pytest.raises(DeliveryError, match=r"1 of 2 services failed: ui: preflight: .*the tag was moved"):
-        await back(monkeypatch, [work("api"), work("ui")], [way(), moved])
+        await back(monkeypatch, call("api", "ui"), [way(), moved])
     assert written == []
 
 
 async def test_an_image_of_nobody_knows_which_commit_is_refused_where_signatures_are_required(
     monkeypatch: pytest.MonkeyPatch, written: list[Any]
 ) -> None:
-    unknown = work(there=image(""), require_signature=True)
+    asked: list[Any] = []
     with pytest.raises(SettingsError, match="nobody says which commit good was built from"):
-        await back(monkeypatch, [unknown], [way()])
+        await back(
+            monkeypatch,
+            call("api", environments=SIGNED),
+            [way()],
+            images={"api": image("")},
+            verify=asked.append,
+        )
+    assert (written, asked) == ([], [])
+
+
+async def test_where_signatures_are_required_the_one_of_the_returned_image_is_verified_before(
+    monkeypatch: pytest.MonkeyPatch, written: list[Any]
+) -> None:
+    asked: list[Any] = []
+
+    async def verify(*words: str) -> StageResult:
+        asked.append((*words, list(written)))
+        return StageResult(stage="verify", status=Status.SUCCEEDED, summary="signed")
+
+    await back(monkeypatch, call("api", environments=SIGNED), [way()], verify=verify)
+    assert asked == [("api", COMMIT, DIGEST, [])]
+    assert len(written) == 1
+
+
+async def test_where_nothing_verifies_a_required_signature_nothing_is_rolled_back(
+    monkeypatch: pytest.MonkeyPatch, written: list[Any]
+) -> None:
+    with pytest.raises(SettingsError, match="nothing here verifies them"):
+        await back(monkeypatch, call("api", environments=SIGNED), [way()])
     assert written == []
 
 
 async def test_two_ways_back_at_once_are_refused() -> None:
     with pytest.raises(SettingsError, match="--to and --revert"):
-        await Retreat(cast("Any", None), Wish(to="a", revert="b")).run(None)
+        await Retreat(call("api"), Wish(to="a", revert="b")).run(chosen=True)
+
+
+async def test_of_several_services_those_to_roll_back_are_named() -> None:
+    with pytest.raises(SettingsError) as caught:
+        await Retreat(call("api", "ui"), Wish()).run(chosen=False)
+    assert caught.value.next_command == "dagger call rollback --service=api --service=ui"
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,122 @@
+"""One call of a function that builds nothing: its services, and what they may use.
+
+`dagger call` and `slipway-host` each make one of these, from their own kinds of secrets, and hand it to the
+same functions (`inspection`, `intervention`, `retreat`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from slipway_host import caller, recording, targets
+from slipway_host.delivery import Delivery
+from slipway_host.doctor import World
+from slipway_host.passage import Accounts
+from slipway_host.run import Run, new_run_id
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
+    from contextlib import AbstractAsyncContextManager
+
+    from slipway_host.config import Config
+    from slipway_host.kube import KubeClient
+    from slipway_host.passage import Passage, Way
+    from slipway_host.record import Log
+    from slipway_host.recording import Recording
+    from slipway_host.settings import GitSettings, PostgresSettings, RegistrySettings, Target
+
+
+async def _nowhere(_kept: Recording) -> None:
+    """Keep no files."""
+
+
+@dataclass(frozen=True)
+class Record:
+    """What was done to one service, by its key in `slipway.yaml`."""
+
+    name: str
+    run: Run
+
+
+@dataclass(frozen=True, kw_only=True)
+class Call:
+    """What a function starts from.
+
+    Args:
+        config: of the services' repository.
+        environment: the chosen one.
+        targets: the chosen services.
+        registry: gives the account at the registry, and says only then that it is not given; so do the next.
+        git: gives the GitOps repository and the account that writes to it.
+        postgres: gives the PostgreSQL server.
+        cluster: connects to the cluster.
+        report: takes one line for people, live, and remembers it.
+        by: who calls.
+        source_url: address of the services' repository, or "".
+        dsn: PostgreSQL is reached by a connection string, and not through the cluster.
+        run_id: written to what the call makes.
+        files: puts what stays of a run where this caller keeps it.
+        ways: what has landed so far, for whoever interrupts the call.
+    """
+
+    config: Config
+    environment: str
+    targets: tuple[Target, ...]
+    registry: Callable[[], Awaitable[RegistrySettings]]
+    git: Callable[[], Awaitable[GitSettings]]
+    postgres: Callable[[], Awaitable[PostgresSettings]]
+    cluster: Callable[[], AbstractAsyncContextManager[KubeClient]]
+    report: Log
+    by: str
+    source_url: str = ""
+    dsn: bool = False
+    run_id: str = field(default_factory=new_run_id)
+    files: Callable[[Recording], Awaitable[None]] = _nowhere
+    ways: list[Way | Record] = field(default_factory=list)
+
+    async def accounts(self) -> Accounts:
+        """Return every account that a deploy needs.
+
+        Raises:
+            SettingsError: one is not given, or cannot be used.
+        """
+        return Accounts(registry=await self.registry(), git=await self.git(), postgres=await self.postgres())
+
+    async def keep(self, document: Mapping[str, Any], passages: Sequence[Passage]) -> dict[str, Any]:
+        """Keep what stays of a run: its receipt in the GitOps repository, and its files.
+
+
+        Args:
+            document: the receipt.
+            passages: the services; none where the run ended before it came to them.
+
+        Returns:
+            The receipt without any known secret.
+        """
+        kept = await recording.keep(document, passages, self.report)
+        await self.files(kept)
+        return kept.document
+
+    def delivery(self, target: Target, kube: KubeClient) -> Delivery:
+        """Return the stages of a service."""
+        return Delivery(target=target, kube=kube, run_id=self.run_id, report=self.report)
+
+    def record(self, function: str, target: Target) -> Run:
+        """Return what keeps record of what a function does to a service."""
+        again = caller.command(function, f"--service={target.service}")
+        run = Run(service=target.service, report=self.report, next_command=again)
+        self.ways.append(Record(target.service, run))
+        return run
+
+    def world(self, kube: Callable[[], Awaitable[KubeClient]]) -> World:
+        """Return what `doctor` looks at."""
+        return World(
+            targets=self.targets,
+            kube=kube,
+            registry=self.registry,
+            repository=self.git,
+            postgres=self.postgres,
+            api=targets.server_api(self.config, self.environment),
+            in_cluster=not self.dsn,
+        )

@@ -1,0 +1,195 @@
+"""The commands that deliver pushed images, or make what these need: stages in the order of `Passage`."""
+
+from __future__ import annotations
+
+import time
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from slipway_host import caller, passage, receipt
+from slipway_host.each import Outcome
+from slipway_host.errors import DeliveryError
+from slipway_host.intake import images_for
+from slipway_host.intervention import check_reset
+from slipway_host.passage import Passage, Way
+from slipway_host.together import together
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
+
+    from slipway_host.call import Call
+    from slipway_host.handover import Handover
+    from slipway_host.intake import Intake
+    from slipway_host.kube import KubeClient
+    from slipway_host.passage import Accounts
+    from slipway_host.remote_image import RemoteImage
+
+W = TypeVar("W", bound=Way)
+
+
+class DeliveryJob:
+    """One command.
+
+    Args:
+        call: the services, at the commit that is delivered.
+        intake: their repository.
+        handover: what an earlier run has said of the images.
+        options: the command's.
+    """
+
+    def __init__(self, call: Call, intake: Intake, handover: Handover, options: argparse.Namespace) -> None:
+        self._call = call
+        self._intake = intake
+        self._handover = handover
+        self._options = options
+        self._began = time.monotonic()
+
+    async def run(self) -> Outcome:
+        """Do what the options name."""
+        commands = {
+            "deploy": self.deploy,
+            "migrate": self.migrate,
+            "gitops": self.gitops,
+            "secrets": self.secrets,
+            "database": self.database,
+        }
+        return await commands[self._options.command]()
+
+    async def deploy(self) -> Outcome:
+        """Deliver the images, until they are proven to run."""
+        ways: list[Passage] = []
+        try:
+            ways += await self._delivered()
+        except DeliveryError as error:
+            said = str(error.at("deploy", next_command=self._command))
+            await self._call.keep({**self._document(ways), "error": said}, ways)
+            raise
+        document = await self._call.keep(self._document(ways), ways)
+        text = receipt.to_json(document)
+        said = text if self._options.receipt_only else f"{receipt.summary(document)}\n\n{text}"
+        return Outcome(said, _error(ways))
+
+    def _document(self, ways: Sequence[Passage]) -> dict[str, Any]:
+        call = self._call
+        return passage.release_document(
+            ways,
+            seconds=time.monotonic() - self._began,
+            run=call.run_id,
+            environment=call.environment,
+            commit=call.targets[0].commit,
+            tag=call.targets[0].tag,
+            source=call.source_url,
+        )
+
+    async def _delivered(self) -> list[Passage]:
+        call = self._call
+        accounts, images = await self._brought()
+        names = ", ".join(target.service for target in call.targets)
+        call.report(f"commit {call.targets[0].commit[:8]} to {call.environment}: {names}")
+        async with call.cluster() as kube:
+            ways = self._passages(kube, accounts, images)
+
+            async def prepare(one: Passage) -> None:
+                await one.check()
+                await one.furnish()
+
+            await _each(ways, prepare)
+            passage.hold_back(call.config, ways)
+            await _each(ways, Passage.migrate)
+            passage.hold_back(call.config, ways)
+            await self._commit(ways)
+            await _each(ways, Passage.arrive)
+        return ways
+
+    async def migrate(self) -> Outcome:
+        """Run the migrations of the images."""
+        call = self._call
+        migrating = [target for target in call.targets if target.migration]
+        images = await images_for(call.config, migrating, await call.registry(), self._handover)
+        async with call.cluster() as kube:
+            command = self._command
+            ways = [Way(t.service, call.delivery(t, kube), command=command) for t in call.targets]
+            call.ways.extend(ways)
+
+            async def one(way: Way) -> None:
+                digest = images[way.name].digest if way.name in images else ""
+                await way.run.stage("migrate", partial(way.delivery.migrate, digest))
+
+            await _each(ways, one)
+        return _ended(ways)
+
+    async def gitops(self) -> Outcome:
+        """Commit the images' tags."""
+        accounts, images = await self._brought()
+        async with self._call.cluster() as kube:
+            ways = self._passages(kube, accounts, images)
+            await self._commit(ways)
+        return _ended(ways)
+
+    async def secrets(self) -> Outcome:
+        """Make namespaces, pull secrets and Secrets."""
+
+        async def one(way: Passage) -> None:
+            await way.provide_secrets()
+
+        accounts = await self._call.accounts()
+        async with self._call.cluster() as kube:
+            ways = self._passages(kube, accounts, {})
+            await _each(ways, one)
+        return _ended(ways)
+
+    async def database(self) -> Outcome:
+        """Make Secrets and databases."""
+        role = self._options.reset_password
+        check_reset(self._call.targets, role)
+        accounts = await self._call.accounts()
+        async with self._call.cluster() as kube:
+            ways = self._passages(kube, accounts, {})
+            await _each(ways, lambda way: way.furnish(reset=role))
+        return _ended(ways)
+
+    @property
+    def _command(self) -> str:
+        return caller.command(self._options.command)
+
+    async def _brought(self) -> tuple[Accounts, dict[str, RemoteImage]]:
+        call, accounts = self._call, await self._call.accounts()
+        return accounts, await images_for(call.config, call.targets, accounts.registry, self._handover)
+
+    def _passages(
+        self, kube: KubeClient, accounts: Accounts, images: Mapping[str, RemoteImage]
+    ) -> list[Passage]:
+        call = self._call
+        ways = [
+            Passage(
+                target.service,
+                call.delivery(target, kube),
+                accounts,
+                command=self._command,
+                image=images.get(target.service),
+            )
+            for target in call.targets
+        ]
+        call.ways.extend(ways)
+        return ways
+
+    async def _commit(self, ways: Sequence[Passage]) -> None:
+        ancestors = await self._intake.source.ancestors(self._call.targets[0].commit)
+        await passage.commit_images(ways, source_url=self._call.source_url, ancestors=ancestors)
+
+
+async def _each(ways: Sequence[W], call: Callable[[W], Awaitable[None]]) -> None:
+    await together(*(partial(way.guarded, partial(call, way)) for way in ways))
+
+
+def _error(ways: Sequence[Way]) -> DeliveryError | None:
+    errors = {way.name: way.run.error for way in ways if way.run.error}
+    return receipt.combined(errors, total=len(ways)) if errors else None
+
+
+def _ended(ways: Sequence[Way]) -> Outcome:
+    """Return a line for each stage that has ended, by service."""
+    ended = [(way, timed) for way in ways for timed in way.run.timed]
+    lines = (f"{way.name}: {timed.status}: {timed.summary}" for way, timed in ended)
+    return Outcome("\n".join(lines), _error(ways))
