@@ -87,7 +87,7 @@ async def pending(copy: git.Clone, changes: Sequence[ImageChange]) -> Pending:
             there = await holds.read(copy, change.path)
             # A rollback is somebody's own decision: it only may not bring back what is held.
             binding = [hold for hold in there if hold.tag] if change.rolled_back else there
-            holds.refuse(binding, name=change.app, tag=change.tag)
+            holds.refuse(binding, name=change.service or change.app, tag=change.tag)
             await _refuse_regression(copy, change, values.read_tag(before))
             edited[change.path] = after
             wanting.append(change)

@@ -86,7 +86,6 @@ class Call:
     async def keep(self, document: Mapping[str, Any], passages: Sequence[Passage]) -> dict[str, Any]:
         """Keep what stays of a run: its receipt in the GitOps repository, and its files.
 
-
         Args:
             document: the receipt.
             passages: the services; none where the run ended before it came to them.

@@ -211,6 +211,7 @@ class Delivery:
             source_commit=target.commit,
             source_url=source_url or None,
             ancestors=ancestors,
+            service=target.service,
         )
 
     async def sync(self, settings: GitSettings, commit: str, *, terminate: bool = False) -> StageResult:

@@ -41,6 +41,7 @@ class ImageChange:
             replacing a newer one (fault 62); None skips that check, as a rollback has to.
         rolled_back: the tag that this rollback leaves; None where it is none.
         hold: kept from being deployed again by the same commit, None for nothing.
+        service: its key in `slipway.yaml`, for errors; empty for the application's name.
     """
 
     app: str
@@ -53,6 +54,7 @@ class ImageChange:
     ancestors: frozenset[str] | None = None
     rolled_back: str | None = None
     hold: Hold | None = None
+    service: str = ""
 
 
 def check(changes: Sequence[ImageChange], run_id: str, message: str) -> None:

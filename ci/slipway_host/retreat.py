@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from slipway_host import git, receipt, rollback
+from slipway_host import git, holding, receipt, rollback
 from slipway_host.caller import command
 from slipway_host.each import Outcome
 from slipway_host.errors import ConflictError, DeliveryError, NotFoundError, SettingsError
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from slipway_host.passage import Accounts
     from slipway_host.remote_image import RemoteImage
     from slipway_host.rollback import Way
-    from slipway_host.settings import RegistrySettings, Target
+    from slipway_host.settings import GitSettings, RegistrySettings, Target
     from slipway_host.way_back import Verify
 
 
@@ -97,8 +97,24 @@ class Retreat:
         if errors:
             raise receipt.combined(errors, total=len(returns))
         await write({one: one.taking_back(self._wish) for one in returns})
+        await self._hold([one for one in returns if one.way.done and not one.run.error], accounts.git)
         await together(*(partial(one.guarded, one.arrive) for one in returns if not one.run.error))
         return returns
+
+    async def _hold(self, returns: Sequence[Return], settings: GitSettings) -> None:
+        """Stop every deploy of what is back already: no commit of an image brings that hold with it."""
+        if not self._wish.everything:
+            return
+        for one in returns:
+            wanted = holding.Holding(
+                targets=(one.delivery.target,),
+                tag="",
+                reason=self._wish.reason or f"rolled back to {one.way.tag}",
+                by=self._wish.by,
+                lift=False,
+                run_id=self._call.run_id,
+            )
+            await one.guarded(partial(one.hold, settings, wanted))
 
     def _verifies(self, target: Target) -> Verify | None:
         required = self._call.config.environment(target.environment, target.service).require_signature
@@ -171,7 +187,12 @@ def summary(document: Mapping[str, Any]) -> str:
     lines = [receipt.summary(document)]
     for service in document["services"]:
         name, back = service["service"], service["rollback"]
-        if service["status"] == "Deployed":
+        if service["status"] == "Deployed" and back["from"] == back["to"]:
+            lines.append(
+                f"{name}: {back['to']} was returned to before; every deploy is held now: "
+                f"{command('hold', f'--service={name}')} shows and lifts it"
+            )
+        elif service["status"] == "Deployed":
             lines.append(
                 f"{name}: rolled back from {back['from']}, which is held: "
                 f"{command('hold', f'--service={name}')} shows and lifts it"

@@ -29,6 +29,7 @@ ORDER = (
     "database",
     "migrate",
     "gitops",
+    "hold",
     "resume",
     "sync",
     "rollout",

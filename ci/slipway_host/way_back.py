@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from slipway_host import rollback, suspension, undo
+from slipway_host import holding, rollback, suspension, undo
 from slipway_host.application import read_application
 from slipway_host.caller import command
 from slipway_host.errors import SettingsError
@@ -20,11 +20,12 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from slipway_host.call import Call
+    from slipway_host.holding import Holding
     from slipway_host.kube import KubeClient
     from slipway_host.passage import Accounts
     from slipway_host.remote_image import RemoteImage
     from slipway_host.rollback import Way
-    from slipway_host.settings import Target
+    from slipway_host.settings import GitSettings, Target
 
     Verify = Callable[[str, str, str], Awaitable[StageResult]]
 
@@ -115,6 +116,7 @@ class Return(Passage):
     def taking_back(self, wish: Wish) -> ImageChange:
         """Return what the GitOps repository has to say of this service."""
         way, target = self.way, self.delivery.target
+        hold = rollback.hold_of(way, everything=wish.everything, reason=wish.reason, by=wish.by)
         return ImageChange(
             app=target.app,
             path=target.values,
@@ -124,10 +126,19 @@ class Return(Passage):
             source_commit=self.source,
             source_url=self._source_url or None,
             rolled_back=None if way.done else way.left,
-            hold=None
-            if way.done
-            else rollback.hold_of(way, everything=wish.everything, reason=wish.reason, by=wish.by),
+            hold=None if way.done else hold,
+            service=target.service,
         )
+
+    async def hold(self, settings: GitSettings, wanted: Holding) -> None:
+        """Place a hold by a commit of its own."""
+
+        async def place() -> StageResult:
+            said = await holding.hold(settings, wanted, report=self.delivery.report)
+            status, _, summary = said.partition("\n")[0].partition(": ")
+            return StageResult(stage="hold", status=Status(status), summary=summary)
+
+        await self.run.stage("hold", place)
 
     async def arrive(self) -> None:
         """Wait as after a deploy; where `undo` had taken the service from Argo CD, that is over now."""

@@ -163,6 +163,9 @@ async def test_a_bad_version_is_rolled_back_and_held(machine: Machine) -> None:
     assert not again["changed"]
 
     assert f"tag {BAD[:8]} is held by ann since" in machine.run("hold").stdout
+    more = machine.run("rollback", "--hold", "--reason=incident 7")
+    assert f"{TAG} was returned to before; every deploy is held now" in more.stdout
+    assert ": incident 7" in machine.run("hold").stdout
     assert "nothing is held" in machine.run("hold", "--lift").stdout
     entries = machine.json("history", "--as-json", "--limit=2")[machine.service]
     assert [entry["kind"] for entry in entries] == ["rollback", "deploy"]

@@ -7,7 +7,7 @@ from typing import Any, Self, cast
 import pytest
 from pydantic import SecretStr
 
-from slipway_host import retreat, way_back
+from slipway_host import holding, retreat, way_back
 from slipway_host.call import Call
 from slipway_host.errors import DeliveryError, NotFoundError, SettingsError
 from slipway_host.loader import load_config
@@ -161,6 +161,35 @@ async def test_a_rollback_that_was_made_already_neither_holds_nor_leaves_anythin
     await back(monkeypatch, call("api"), [way(left="good")])
     change = next(iter(written[0].values()))
     assert (change.rolled_back, change.hold) == (None, None)
+
+
+async def test_a_hold_of_everything_is_placed_also_where_the_branch_names_the_tag_already(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    placed: list[Any] = []
+
+    async def write(_: Any) -> None: ...
+
+    async def hold(_settings: Any, wanted: Any, **_: Any) -> str:
+        placed.append(wanted)
+        return "Succeeded: commit 12345678 on main\napi: every deploy is held"
+
+    async def arrive(_: Any) -> None: ...
+
+    async def application(*_: Any) -> Any:
+        return SimpleNamespace(body={"metadata": {}}, summary=lambda: "Synced, Healthy")
+
+    monkeypatch.setattr(retreat, "write", write)
+    monkeypatch.setattr(way_back, "read_application", application)
+    monkeypatch.setattr(holding, "hold", hold)
+    monkeypatch.setattr(Return, "arrive", arrive)
+    wish = Wish(everything=True, reason="incident 7", by="ann")
+    done, other = await back(monkeypatch, call("api", "ui"), [way(left="good"), way()], wish)
+    (wanted,) = placed
+    assert [one.service for one in wanted.targets] == ["api"]
+    assert (wanted.tag, wanted.reason, wanted.by, wanted.lift) == ("", "incident 7", "ann", False)
+    assert done.run.results["hold"].summary == "commit 12345678 on main"
+    assert (done.run.status, "hold" in other.run.results) == ("Deployed", False)
 
 
 async def test_an_image_that_is_gone_from_the_registry_stops_all_before_anything_is_written(

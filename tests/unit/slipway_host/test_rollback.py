@@ -99,6 +99,11 @@ async def test_a_deploy_of_the_tag_that_was_left_is_refused_until_the_hold_is_li
         await deploy(remote, change(commit=C, ancestors=frozenset({A, B})))
     assert caught.value.next_command.endswith("dagger call hold --service=api --lift --tag=cccc3333")
     assert remote.head() == head
+    # A service's key may be another name than its application's: it is what commands take.
+    keyed = replace(change(commit=C, ancestors=frozenset({A, B})), service="backend")
+    with pytest.raises(HeldError, match="backend: tag cccc3333 is held") as named:
+        await deploy(remote, keyed)
+    assert "hold --service=backend --lift" in named.value.next_command
     fix = change(commit=D, ancestors=frozenset({A, B, C}))
     assert (await deploy(remote, fix)).status is Status.SUCCEEDED
 
