@@ -35,10 +35,19 @@ EPOCH = dt.datetime(2020, 1, 1, tzinfo=dt.UTC)
 
 @dataclass(frozen=True, kw_only=True)
 class Means:
-    """What the given secrets allow."""
+    """What the given secrets allow.
+
+    Args:
+        signs: there is something to sign with.
+        verifies: there is something to verify with.
+        public: a public key is given, and not only the private one that it belongs to.
+        password: the private key has one.
+    """
 
     signs: bool
     verifies: bool
+    public: bool = False
+    password: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,7 +92,13 @@ async def means(inputs: "Stage", checkout: "Checkout") -> Means:
                 f"{identity_token.NAME} is given, and slipway.yaml does not say whose it may be",
                 next_command="set signing.identity and signing.issuer, or leave the token out",
             )
-        return Means(signs=key is not None, verifies=bool(key or public))
+        password = await reveal_optional(inputs.cosign_password, "COSIGN_PASSWORD")
+        return Means(
+            signs=key is not None,
+            verifies=bool(key or public),
+            public=public is not None,
+            password=password is not None,
+        )
     for name, given in (("COSIGN_KEY", key), ("COSIGN_PUBLIC_KEY", public)):
         if given:
             raise SettingsError(
@@ -124,12 +139,13 @@ async def signer(work: "Work") -> Signer:
         SettingsError: nothing is given to sign with, or it cannot be used.
     """
     inputs, signing = work.inputs, work.checkout.config.signing
-    if not (await means(inputs, work.checkout)).signs:
+    found = await means(inputs, work.checkout)
+    if not found.signs:
         name = identity_token.NAME if signing.keyless else "COSIGN_KEY"
         raise SettingsError(f"{name} is not given", next_command=how_to_give(name, source=f"env://{name}"))
     base = cosign.container(signing.image, await work.registry())
     if not signing.keyless:
-        container = await _with_private_key(base, inputs)
+        container = _with_private_key(base, inputs, found)
         public = await _public_key(container)
         flags = ["--yes", "--key", PRIVATE, "--signing-config", CONFIG, "--trusted-root", ROOT]
         container = container.with_new_file(CONFIG, json.dumps(signing_config(signing, EPOCH)))
@@ -165,8 +181,8 @@ async def verifier(work: "Work") -> Verifier:
             "COSIGN_PUBLIC_KEY is not given",
             next_command=how_to_give("COSIGN_PUBLIC_KEY", source="file://cosign.pub"),
         )
-    if await reveal_optional(inputs.cosign_public_key, "COSIGN_PUBLIC_KEY", multiline=True) is None:
-        return _by_key(base.with_new_file(PUBLIC, await _public_key(await _with_private_key(base, inputs))))
+    if not found.public:
+        return _by_key(base.with_new_file(PUBLIC, await _public_key(_with_private_key(base, inputs, found))))
     assert inputs.cosign_public_key is not None  # noqa: S101 - it has a text
     return _by_key(base.with_mounted_secret(PUBLIC, inputs.cosign_public_key, owner=cosign.USER, mode=0o400))
 
@@ -225,10 +241,10 @@ async def _trusted_root(checkout: "Checkout", signing: Signing) -> dict[str, Any
     return found
 
 
-async def _with_private_key(container: dagger.Container, inputs: "Stage") -> dagger.Container:
+def _with_private_key(container: dagger.Container, inputs: "Stage", given: Means) -> dagger.Container:
     assert inputs.cosign_key is not None  # noqa: S101 - it has a text
     container = container.with_mounted_secret(PRIVATE, inputs.cosign_key, owner=cosign.USER, mode=0o400)
-    if await reveal_optional(inputs.cosign_password, "COSIGN_PASSWORD") is None:
+    if not given.password:
         return container.with_env_variable("COSIGN_PASSWORD", "")
     assert inputs.cosign_password is not None  # noqa: S101 - it has a text
     return container.with_secret_variable("COSIGN_PASSWORD", inputs.cosign_password)

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import anyio
 
-from slipway_host.errors import quote
 from slipway_host.git_files import GONE, Files
 
 if TYPE_CHECKING:
@@ -23,17 +22,8 @@ class LastCommit:
 
 
 @dataclass(frozen=True, kw_only=True)
-class CommitFacts:
-    """What a commit says of itself: its author, the author's time as ISO 8601, its first line."""
-
-    author: str
-    date: str
-    subject: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class Version:
-    """One commit of the branch that changed a file.
+class Commit:
+    """What a commit says of itself.
 
     Args:
         commit: full hash.
@@ -41,7 +31,6 @@ class Version:
         when: author's date in ISO 8601.
         author: who wrote it, `name <address>`.
         message: all of it.
-        blob: the file's content, to read by `Clone.contents`; empty where the commit removed the file.
     """
 
     commit: str
@@ -49,6 +38,16 @@ class Version:
     when: str
     author: str
     message: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Version(Commit):
+    """One commit of the branch that changed a file.
+
+    Args:
+        blob: the file's content, to read by `Clone.contents`; empty where the commit removed the file.
+    """
+
     blob: str
 
 
@@ -112,11 +111,13 @@ class Log(Files):
         """Return the commits of the branch, as far as the copy's history goes."""
         return set((await self._program.local("rev-list", self.head)).decode().split())
 
-    async def facts(self, commit: str) -> CommitFacts:
-        """Return who made a commit of this copy, and when."""
-        text = await self._program.local("log", "-1", "--format=%an <%ae>%x00%aI%x00%s", commit)
-        author, date, subject = text.decode(errors="replace").rstrip("\n").split("\0")
-        return CommitFacts(author=quote(author, limit=120), date=date, subject=quote(subject, limit=200))
+    async def commit_of(self, revision: str) -> Commit:
+        """Return a commit of this copy."""
+        text = await self._program.local("log", "-1", "--format=%H%x00%P%x00%aI%x00%an <%ae>%x00%B", revision)
+        commit, parents, when, author, message = text.decode(errors="replace").split("\0", 4)
+        return Commit(
+            commit=commit, parents=tuple(parents.split()), when=when, author=author, message=message
+        )
 
     async def is_ancestor(self, commit: str, descendant: str) -> bool:
         """Return whether a commit is another or its ancestor, as far as the copy's history goes."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from slipway_host import git, holds, pods, proof, suspension, undo, values
 from slipway_host.application import read_application
 from slipway_host.errors import DeliveryError, quote
+from slipway_host.git_log import trailers_of
 from slipway_host.image_change import RUN, SOURCE_COMMIT, source_of
 from slipway_host.together import together
 from slipway_host.workload import read_workload
@@ -266,15 +267,15 @@ async def deployment(copy: Clone, target: Target) -> Deployment | None:
     found = await copy.last_commit(target.values, trailer=SOURCE_COMMIT)
     if found is None:
         return None
-    facts = await copy.facts(found.commit)
-    runs = await copy.trailers(found.commit, RUN)
+    made = await copy.commit_of(found.commit)
+    runs = trailers_of(made.message, RUN)
     data = (await copy.read([target.values]))[target.values]
     return Deployment(
         commit=found.commit,
         source=source_of(found.values, target.app),
-        author=facts.author,
+        author=quote(made.author, limit=120),
         run=quote(runs[0], limit=80) if runs else "",
-        date=facts.date,
-        subject=facts.subject,
+        date=made.when,
+        subject=quote(made.message.partition("\n")[0], limit=200),
         tag=values.read_tag(data) or "",
     )

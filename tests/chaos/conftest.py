@@ -20,8 +20,6 @@ class Scale:
     writers: int
     writing_s: float
     setups: int
-    reruns: int
-    racers: int
     names: int
     log_megabytes: int
 
@@ -31,12 +29,10 @@ FULL = Scale(
     writers=50,
     writing_s=300,
     setups=32,
-    reruns=1000,
-    racers=50,
     names=10_000,
     log_megabytes=1024,
 )
-QUICK = Scale(services=6, writers=6, writing_s=8, setups=4, reruns=20, racers=5, names=500, log_megabytes=50)
+QUICK = Scale(services=6, writers=6, writing_s=8, setups=4, names=500, log_megabytes=50)
 
 
 def chosen() -> Scale:

@@ -9,6 +9,18 @@ from pydantic import SecretStr
 from slipway_host.settings import GitSettings, RegistrySettings
 from slipway_lab import credentials, gitserver
 from slipway_lab.layout import GIT, REGISTRY, Layout
+from support.worlds import Worlds
+
+
+@pytest.fixture(scope="module")
+def worlds(request: pytest.FixtureRequest, layout: Layout) -> Iterator[Worlds]:
+    """The worlds that a file names in `WORLDS`, all made at once."""
+    made = Worlds(layout, request.module.WORLDS)
+    try:
+        made.up()
+        yield made
+    finally:
+        made.down()
 
 
 @pytest.fixture

@@ -10,11 +10,8 @@ import pytest
 from support.worlds import PORT, World, Worlds, deployment
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from slipway_host.kube import KubeClient
     from slipway_host.settings import Target
-    from slipway_lab.layout import Layout
 
 CRASH = "import sys; print('connecting to postgres://api:canary-4711@db/api'); sys.exit('no database')"
 HUNGRY = "import time; time.sleep(1); x = bytearray(10**9); time.sleep(60)"
@@ -208,16 +205,6 @@ WORLDS = {
         objects=({**deployment(), "spec": {**deployment()["spec"], "replicas": 0}},),
     ),
 }
-
-
-@pytest.fixture(scope="module")
-def worlds(layout: Layout) -> Iterator[Worlds]:
-    made = Worlds(layout, WORLDS)
-    try:
-        made.up()
-        yield made
-    finally:
-        made.down()
 
 
 @pytest.mark.parametrize("name", WORLDS)

@@ -13,11 +13,8 @@ from slipway_lab.layout import REGISTRY
 from support.worlds import COMMIT, TAG, World, Worlds, at_private
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from slipway_host.kube import KubeClient
     from slipway_host.settings import Target
-    from slipway_lab.layout import Layout
 
 DEAD = "10.86.0.1:5999"
 NOBODY = SecretStr("canary-nobody")
@@ -99,16 +96,6 @@ WORLDS = {
     ),
     "well": World(link="", says="", fix=""),
 }
-
-
-@pytest.fixture(scope="module")
-def worlds(layout: Layout) -> Iterator[Worlds]:
-    made = Worlds(layout, WORLDS)
-    try:
-        made.up()
-        yield made
-    finally:
-        made.down()
 
 
 @pytest.mark.parametrize("name", WORLDS)

@@ -21,7 +21,6 @@ from support.worlds import PORT, TAG, World, Worlds, deployment
 
 if TYPE_CHECKING:
     import subprocess
-    from collections.abc import Iterator
 
     from slipway_host.kube import KubeClient
     from slipway_host.settings import GitSettings
@@ -40,6 +39,7 @@ print("listening with password=canary-4711")
 http.server.ThreadingHTTPServer(("", 4000), H).serve_forever()
 """
 WAIT_S = 60
+WORLDS = {"well": World(link="", says="", fix="", objects=(deployment(SERVER),))}
 
 
 @dataclass(frozen=True)
@@ -80,18 +80,8 @@ class Machine:
 
 
 @pytest.fixture(scope="module")
-def worlds(layout: Layout) -> Iterator[Worlds]:
-    made = Worlds(layout, {"well": World(link="", says="", fix="", objects=(deployment(SERVER),))})
-    try:
-        made.up()
-        made.images.push(BAD[:8])
-        yield made
-    finally:
-        made.down()
-
-
-@pytest.fixture(scope="module")
 def machine(layout: Layout, worlds: Worlds, tmp_path_factory: pytest.TempPathFactory) -> Machine:
+    worlds.images.push(BAD[:8])
     app = worlds.name("well")
     registry, _, service = worlds.images.repository.rpartition("/")
     described = {
