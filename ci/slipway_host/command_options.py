@@ -125,6 +125,7 @@ OPTIONS = {
     "rbac": (
         _text("--account", "NAME", "name of the ServiceAccount, its roles and their bindings", "slipway"),
         _text("--account-namespace", "NAME", "namespace of the ServiceAccount", "slipway"),
+        _switch("--sync-windows", "also the right to read Argo CD's projects, which no stage needs"),
     ),
 }
 

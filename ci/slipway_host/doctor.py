@@ -192,7 +192,8 @@ class World:
             body = await kube.find(path)
         except AccessDeniedError:
             # No stage reads it: nobody has to be granted that.
-            return skipped(f"this account may not read project {project}")
+            grant = f"{command('rbac', '--sync-windows')} | kubectl apply -f -"
+            return skipped(f"optional: this account may not read project {project}; {grant} grants that")
         return argocd_checks.windows(body) if body else skipped(f"there is no project {project}")
 
     async def _controller(self) -> Finding:

@@ -167,18 +167,28 @@ async def metrics(call: Call, *, match: str) -> Outcome:
         return await each("metrics", {t.service: partial(one, t) for t in call.targets})
 
 
-async def rbac(call: Call, *, account: str, account_namespace: str) -> Outcome:
-    """Return manifests of a ServiceAccount with the least rights that the services need."""
+async def rbac(call: Call, *, account: str, account_namespace: str, sync_windows: bool) -> Outcome:
+    """Return manifests of a ServiceAccount with the least rights that the services need.
+
+    Args:
+        call: the services.
+        account: name of the ServiceAccount.
+        account_namespace: where it is.
+        sync_windows: with the one right that is optional.
+    """
     for name in (account, account_namespace):
         if not DNS_LABEL.fullmatch(name):
             raise SettingsError(
                 f"{name[:80]!r} is not a Kubernetes name: lower-case letters, digits and hyphens"
             )
     postgres = await call.postgres()
+    asked = [right for target in call.targets for right in rights.rights(target, postgres)]
+    if sync_windows:
+        asked += [rights.sync_windows(target) for target in call.targets]
     return Outcome(
         rights.as_yaml(
             rights.manifests(
-                [right for target in call.targets for right in rights.rights(target, postgres)],
+                asked,
                 account=account,
                 namespace=account_namespace,
                 namespaces=[target.namespace for target in call.targets],

@@ -44,7 +44,9 @@ FUNCTIONS: dict[str, Callable[[Call, argparse.Namespace], Awaitable[Outcome]]] =
     "hold": lambda call, o: intervention.hold(call, reason=o.reason, tag=o.tag, by=o.by, lift=o.lift),
     "logs": _logs,
     "metrics": lambda call, o: inspection.metrics(call, match=o.match),
-    "rbac": lambda call, o: inspection.rbac(call, account=o.account, account_namespace=o.account_namespace),
+    "rbac": lambda call, o: inspection.rbac(
+        call, account=o.account, account_namespace=o.account_namespace, sync_windows=o.sync_windows
+    ),
     "resume": lambda call, _: intervention.resume(call),
     "rollback": _rollback,
     "rotate": lambda call, o: intervention.rotate(call, key=o.key, confirm=o.confirm, name=o.rotation),

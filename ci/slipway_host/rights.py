@@ -132,6 +132,12 @@ def rights(target: Target, postgres: PostgresSettings, *, create_namespace: bool
     return list(dict.fromkeys(found))
 
 
+def sync_windows(target: Target) -> Right:
+    """Return the right to know a project's sync windows before they hold a deploy back: no stage needs it."""
+    place = target.argocd_namespace
+    return Right(namespace=place, group=ARGOCD, resource="appprojects", verb="get", use="diagnose")
+
+
 async def denied(kube: KubeClient, asked: Iterable[Right]) -> list[Right]:
     """Return those that this account does not have, by the API server's own word.
 

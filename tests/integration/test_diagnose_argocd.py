@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from pydantic import SecretStr
 
-from slipway_host import diagnosis_argocd
+from slipway_host import application, diagnosis_argocd, rights
 from slipway_host.diagnosis import diagnose
 from slipway_host.kube import KubeClient
 from slipway_lab.kubernetes import apply, kubectl
@@ -18,6 +18,7 @@ from support.worlds import World, Worlds, at_private, deployment, private
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from slipway_host.settings import PostgresSettings
     from slipway_lab.layout import Layout
 
 Json = dict[str, Any]
@@ -203,3 +204,41 @@ async def test_missing_rights_are_told_from_a_missing_application(layout: Layout
     assert document["broken"] == "application"
     assert "forbidden" in document["cause"]
     assert document["fix"] == "kubectl auth can-i get applications --namespace argocd"
+
+
+async def test_the_optional_right_is_granted_by_what_rbac_prints_with_it(
+    layout: Layout, worlds: Worlds, postgres: PostgresSettings
+) -> None:
+    place = worlds.name("well")
+    target = worlds.case("well", None).target  # type: ignore[arg-type]  # the cluster is not asked
+    optional = rights.sync_windows(target)
+    needed = rights.rights(target, postgres)
+
+    async def missing(account: str, asked: list[rights.Right]) -> list[rights.Right]:
+        apply(layout, *rights.manifests(asked, account=account, namespace=place))
+        token = kubectl(layout, "-n", place, "create", "token", account).strip()
+        config = json.loads(kubectl(layout, "config", "view", "--raw", "-o", "json"))
+        config["users"] = [{"name": one["name"], "user": {"token": token}} for one in config["users"]]
+        async with await KubeClient.connect(SecretStr(json.dumps(config))) as kube:
+            return await rights.denied(kube, [*needed, optional])
+
+    accounts = (f"{place}-least", f"{place}-more")
+    try:
+        assert await missing(accounts[0], needed) == [optional]
+        assert await missing(accounts[1], [*needed, optional]) == []
+    finally:
+        for role in accounts:
+            gone = ("--ignore-not-found", role)
+            kubectl(layout, "delete", "clusterrole,clusterrolebinding", *gone)
+            kubectl(layout, "-n", "argocd", "delete", "role,rolebinding", *gone)
+
+
+async def test_a_cluster_without_argo_cd_is_told_from_one_without_the_application(
+    worlds: Worlds, kube: KubeClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The lab has Argo CD's CRDs: what its API server answers for a group that it does not have, is the same.
+    monkeypatch.setattr(application, "GROUP", "/apis/argoproj.invalid/v1alpha1")  # fault 78
+    document = (await diagnose(worlds.case("well", kube))).document()
+    assert document["broken"] == "application"
+    assert "Argo CD is not installed" in document["cause"]
+    assert document["fix"] == "kubectl get crd applications.argoproj.io"

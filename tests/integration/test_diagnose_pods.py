@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from support.worlds import PORT, World, Worlds, deployment
+from support.worlds import PORT, World, Worlds, deployment, of_kind
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from slipway_host.kube import KubeClient
     from slipway_host.settings import Target
 
@@ -38,8 +40,40 @@ def elsewhere(target: Target) -> Target:
     return replace(target, health_port=4001)
 
 
+def kind(name: str) -> Callable[[Target], Target]:
+    return lambda target: replace(target, workload_kind=name)
+
+
 WORLDS = {
     "well": World(link="", says="", fix=""),
+    "set": World(
+        link="",
+        says="",
+        fix="",
+        objects=(of_kind("StatefulSet", deployment()),),
+        settings=kind("StatefulSet"),
+    ),
+    "set-crash": World(
+        link="pods",
+        says=r"exit code 1; its last words: .*no database",
+        fix="dagger call logs --service={app} --previous",
+        objects=(of_kind("StatefulSet", deployment(CRASH)),),
+        settings=kind("StatefulSet"),
+    ),
+    "daemon": World(
+        link="",
+        says="",
+        fix="",
+        objects=(of_kind("DaemonSet", deployment()),),
+        settings=kind("DaemonSet"),
+    ),
+    "daemon-waits": World(
+        link="pods",
+        says=r'secret "keys" not found',
+        fix="kubectl -n {app} create secret generic keys --from-literal=KEY=VALUE",
+        objects=(of_kind("DaemonSet", deployment(envFrom=[{"secretRef": {"name": "keys"}}])),),
+        settings=kind("DaemonSet"),
+    ),
     "wrong-secret": World(
         link="pods",
         says=r"refuses the node's credentials.*does not have the account that Slipway has for",

@@ -87,6 +87,14 @@ def deployment(command: str = SERVER, *, pod: Json | None = None, **container: A
     }
 
 
+def of_kind(kind: str, body: Json) -> Json:
+    """Return a Deployment's manifest as one of a StatefulSet or DaemonSet."""
+    spec = {key: value for key, value in body["spec"].items() if kind != "DaemonSet" or key != "replicas"}
+    if kind == "StatefulSet":
+        spec["serviceName"] = "{{ .Release.Name }}"
+    return {**body, "kind": kind, "spec": spec}
+
+
 @dataclass(frozen=True, kw_only=True)
 class World:
     """One broken world, and what is to be said of it.

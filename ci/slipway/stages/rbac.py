@@ -19,6 +19,14 @@ class RbacStage(Stage):
         service: ServiceNames = None,
         account: Annotated[str, Doc("Name of the ServiceAccount, its roles and their bindings")] = "slipway",
         account_namespace: Annotated[str, Doc("Namespace of the ServiceAccount")] = "slipway",
+        *,
+        sync_windows: Annotated[
+            bool,
+            Doc(
+                "Also the right to read Argo CD's projects: no stage needs it; with it, diagnose and doctor "
+                "name the sync windows"
+            ),
+        ] = False,
     ) -> str:
         """Print a ServiceAccount with the least rights that the services need, for `kubectl apply -f -`.
 
@@ -27,7 +35,14 @@ class RbacStage(Stage):
         from slipway_host import inspection
 
         call = await open_call(self, "rbac", service)
-        return told(await inspection.rbac(call, account=account, account_namespace=account_namespace))
+        return told(
+            await inspection.rbac(
+                call,
+                account=account,
+                account_namespace=account_namespace,
+                sync_windows=sync_windows,
+            )
+        )
 
 
 STAGE = RbacStage

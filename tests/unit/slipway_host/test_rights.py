@@ -9,7 +9,7 @@ import anyio.lowlevel
 from pydantic import SecretStr
 from ruamel.yaml import YAML
 
-from slipway_host.rights import Right, as_yaml, denied, manifests, rights
+from slipway_host.rights import Right, as_yaml, denied, manifests, rights, sync_windows
 from slipway_host.settings import (
     DatabaseSettings,
     MigrationSettings,
@@ -55,6 +55,12 @@ def test_a_migration_needs_jobs_where_the_service_is_and_only_then() -> None:
     jobs = {f"{verb} jobs.batch in namespace mosuon" for verb in verbs}
     migrating = replace(TARGET, migration=MigrationSettings(command=("/app/migrate",)))
     assert set(words(rights(migrating, POSTGRES))) - set(words(rights(TARGET, POSTGRES))) == jobs
+
+
+def test_reading_projects_is_no_right_that_a_deploy_needs() -> None:
+    optional = sync_windows(TARGET)
+    assert str(optional) == "get appprojects.argoproj.io in namespace argocd"
+    assert optional.resource not in {right.resource for right in rights(TARGET, POSTGRES)}
 
 
 async def test_what_the_server_denies_is_returned_and_nothing_else() -> None:
