@@ -41,8 +41,10 @@ if TYPE_CHECKING:
         Target,
     )
 
-OLDEST_KUBERNETES = (1, 28)
-OLDEST_POSTGRESQL = 13
+OLDEST_KUBERNETES, TESTED_KUBERNETES = (1, 28), (1, 34)
+"""The oldest that is expected to work, and the one that every test runs on."""
+OLDEST_POSTGRESQL = 15
+"""The oldest that is tested; older ones have no reason to fail, and nobody has seen them work."""
 CLUSTER = "kubernetes"
 REPOSITORY = "git"
 SERVER = "postgresql"
@@ -136,8 +138,11 @@ class World:
         version = str(said.get("gitVersion", "of no version"))
         number = re.match(r"v?(\d+)\.(\d+)", version)
         if number and (int(number[1]), int(number[2])) < OLDEST_KUBERNETES:
-            oldest = ".".join(map(str, OLDEST_KUBERNETES))
-            return Finding(status=CheckStatus.WARNING, found=f"Kubernetes {version}; tested from {oldest} on")
+            oldest, tested = (".".join(map(str, one)) for one in (OLDEST_KUBERNETES, TESTED_KUBERNETES))
+            return Finding(
+                status=CheckStatus.WARNING,
+                found=f"Kubernetes {version}: older than {oldest}; Slipway is tested with {tested}",
+            )
         return Finding(found=f"Kubernetes {version}")
 
     async def _rights(self, target: Target) -> Finding:

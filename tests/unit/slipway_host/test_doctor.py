@@ -199,7 +199,7 @@ async def test_namespace_on_its_way_out_and_one_that_may_not_be_seen_are_told_ap
     [
         ({}, CheckStatus.OK, "who may create roles and databases"),
         ({"may": False}, CheckStatus.FAILED, "who may not create roles and databases"),
-        ({"version": "12.22 (Debian)"}, CheckStatus.WARNING, "tested from 13 on"),
+        ({"version": "14.20 (Debian)"}, CheckStatus.WARNING, "tested from 15 on"),
     ],
 )
 async def test_administrator_that_may_not_and_servers_of_old_are_named(
