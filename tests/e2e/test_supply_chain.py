@@ -15,11 +15,22 @@ from pydantic import SecretStr
 from slipway import provenance
 from slipway_host.registry import RegistryClient
 from slipway_host.settings import RegistrySettings
-from slipway_lab import credentials, lab
+from slipway_lab import command, credentials, lab
 from slipway_lab.layout import REGISTRY
 from support.app import App, Call
 
 PACKAGE = "github.com/jackc/pgx/v5"
+MIGRATION = """    database: {}
+    migration:
+      image: docker.io/library/postgres:17
+      runAsUser: 65534
+      command: [sh, -c, echo migrated]
+"""
+REQUIRED = """
+environments:
+  dev:
+    requireSignature: true
+"""
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -158,6 +169,38 @@ def test_deploy_signs_and_verifies_before_the_commit(app: App) -> None:
         "database",
     ]
     assert service["status"] == "Deployed"
+
+
+def test_migrate_runs_no_image_without_the_required_signature(app: App) -> None:
+    text = (app.folder / "slipway.yaml").read_text().replace("    database: {}\n", MIGRATION)
+    app.commit({"slipway.yaml": text + REQUIRED})
+    fresh = pushed(app)
+    refused(app.call("migrate"), f"migrate: {fresh} has no signature by the given key: nothing is signed")
+    assert app.kubectl("get", "jobs", "-o", "name") == ""
+    signed = app.call("sign")
+    assert signed.code == 0, signed.error
+    done = app.call("migrate", progress="plain")
+    assert done.code == 0, done.error
+    assert f"{app.name}: Succeeded: Job {app.name}-migrate-" in done.out
+    assert "migrated" in done.stderr
+
+
+def test_rollback_returns_only_to_an_image_with_the_required_signature(app: App) -> None:  # R16
+    unsigned, good = (
+        command.run(["git", "-C", app.folder, "rev-parse", f"HEAD~{back}"]).strip()[:8] for back in (2, 1)
+    )
+    written = app.call("gitops")
+    assert written.code == 0, written.error
+    head = app.gitops_head()
+    refused(app.call("rollback", f"--to={unsigned}"), "has no signature by the given key: nothing is signed")
+    assert app.gitops_head() == head
+
+    done = app.call("rollback", "--receipt-only")
+    assert done.code == 0, done.error
+    (service,) = json.loads(done.out)["services"]
+    stages = [stage["stage"] for stage in service["stages"]]
+    assert (service["status"], service["rollback"]["to"]) == ("Deployed", good)
+    assert stages.index("verify") < stages.index("gitops") < stages.index("proof")
 
 
 def test_secrets_are_in_no_output_and_not_beside_the_image(app: App, tmp_path: Path) -> None:
