@@ -2,17 +2,23 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
 import anyio
 import pytest
 
 from slipway_host import cli
+from slipway_host.call import Record
 from slipway_host.command import COMMANDS, parser
 from slipway_host.environ import SECRETS, Environ
 from slipway_host.errors import SettingsError
+from slipway_host.progress import silent
+from slipway_host.run import Run
 from slipway_host.source import Source
 
 CI = Path(__file__).parents[3] / "ci"
@@ -179,6 +185,13 @@ def test_progress_holds_no_escape_sequence_and_no_workflow_command(
     assert said.count("\n") == 1
     assert "\x1b" not in said
     assert "::" not in said
+
+
+def test_an_interrupted_emergency_says_what_may_have_landed() -> None:
+    run = Run(service="api", report=silent, next_command="")
+    run.begin("undo")
+    said = cli._interrupted(cast("Any", SimpleNamespace(ways=[Record("api", run)])), "undo", signal.SIGINT)
+    assert said.startswith("undo: ended by SIGINT; under way, and may have landed: undo. Landed: nothing.")
 
 
 async def test_a_repository_s_address_is_shown_without_credentials(folder: Path) -> None:
