@@ -55,7 +55,7 @@ WORLDS = {
     ),
     "set-crash": World(
         link="pods",
-        says=r"exit code 1; its last words: .*no database",
+        says=r"crashes: exit code 1.*; its last words: .*no database",
         fix="dagger call logs --service={app} --previous",
         objects=(of_kind("StatefulSet", deployment(CRASH)),),
         settings=kind("StatefulSet"),
