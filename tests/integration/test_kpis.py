@@ -2,6 +2,7 @@
 
 import datetime as dt
 import json
+import os
 import random
 import shutil
 import subprocess
@@ -31,8 +32,8 @@ from support.receipts import DIGEST, document, service, stage
 
 COMMITS, APPS, DAYS = 10_000, 50, 300
 DAY = 86400.0
-SECONDS = 20
-"""Twice what it takes on two busy cores: what reads each commit or file by itself takes minutes."""
+CPU_SECONDS = 15
+"""Of this process and its git, whatever else the machine does: twice what it takes."""
 
 
 def path_of(app: str) -> str:
@@ -122,9 +123,9 @@ async def test_ten_thousand_commits_of_fifty_services_take_seconds_and_are_count
         commits=None,
         now=dt.datetime.fromtimestamp(now, dt.UTC),
     )
-    began = time.monotonic()
+    began = os.times()
     report = await kpis.measure(question)
-    took = time.monotonic() - began
+    took = sum(os.times()[:4]) - sum(began[:4])
 
     found = {one.service: Counter(item.kind for item in one.deployments) for one in report.services}
     assert {name: kinds["deployment"] for name, kinds in found.items()} == {
@@ -135,7 +136,7 @@ async def test_ten_thousand_commits_of_fifty_services_take_seconds_and_are_count
     }
     assert report.together.figure("deploymentFrequency").count == deployed.total() > 700
     assert rolled_back.total() > 5
-    assert took < SECONDS, f"{took:.1f} s"
+    assert took < CPU_SECONDS, f"{took:.1f} s"
 
 
 def timed(name: str, began: dt.datetime, seconds: float, **outputs: Any) -> dict[str, Any]:
