@@ -193,6 +193,7 @@ LAYERS = {
         "passage",
         "reckoning",
         "recording",
+        "reporting",
         "reports",
         "remedies",
         "retreat",
