@@ -35,6 +35,8 @@ def to_json(document: Mapping[str, Any]) -> str:
 def summary(document: Mapping[str, Any]) -> str:
     """Return a receipt as a table for people, with a sentence for each service below it."""
     services = document["services"]
+    if document.get("error"):
+        return f"Failed: {document['error']}"
     if not services:
         return "Nothing to do: no service is concerned."
     table = _one(services[0]) if len(services) == 1 else _many(services)

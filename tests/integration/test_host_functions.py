@@ -159,6 +159,11 @@ async def test_a_bad_version_is_rolled_back_and_held(machine: Machine) -> None:
     assert "nothing is held" in machine.run("hold", "--lift").stdout
     entries = machine.json("history", "--as-json", "--limit=2")[machine.service]
     assert [entry["kind"] for entry in entries] == ["rollback", "deploy"]
+    # R19: of the runs that did something, the newest; what commit_images wrote alone has no receipt.
+    last = json.loads(more.stdout[more.stdout.index("\n{") :])["run"]
+    assert [(entry["run"], entry["status"]) for entry in entries] == [(last, "Deployed"), ("", "")]
+    assert entries[0]["doubt"] == ""
+    assert f"✓ {last}" in machine.run("history").stdout
 
 
 def test_an_emergency_undo_says_how_to_return(machine: Machine) -> None:

@@ -94,6 +94,23 @@ def test_a_migration_runs_by_itself_once(layout: Layout, namespace: str, tmp_pat
     assert "api: Skipped: Job api-migrate-" in again.stdout
 
 
+def test_a_deploy_that_fails_at_once_leaves_its_files(layout: Layout, namespace: str, tmp_path: Path) -> None:
+    # R19.
+    here, out, step = host_side(layout, tmp_path, namespace, {}), tmp_path / "out", tmp_path / "step.md"
+    accounts = {**here.accounts(), "GH_PAT": "canary-never-used", "GITHUB_STEP_SUMMARY": str(step)}
+    done = here.run("deploy", f"--output={out}", **accounts)
+    assert done.returncode == 1
+    assert "is not in the registry" in done.stderr
+    files = {file.name: file.read_text() for file in out.iterdir()}
+    assert sorted(files) == ["build.log", "receipt.json", "report.html", "summary.md"]
+    receipt = json.loads(files["receipt.json"])
+    assert (receipt["commit"], receipt["services"]) == (here.commit, [])
+    assert "is not in the registry" in receipt["error"]
+    assert step.read_text() == files["summary.md"]
+    assert files["summary.md"].startswith("### ❌ Failed")
+    assert "canary" not in "".join(files.values())
+
+
 @pytest.fixture
 def repository(layout: Layout, run_id: str) -> Iterator[Repository]:
     found = Repository(layout, run_id, ssl.create_default_context(cafile=str(layout.trust)))

@@ -89,6 +89,7 @@ async def test_no_secret_of_the_run_is_in_what_stays_of_it(
 async def test_a_run_without_services_keeps_its_files_alone() -> None:
     found = await recording.keep(document(error="deploy: GH_PAT is not given"), [], record.Log(silent))
     assert b"GH_PAT is not given" in found.files["receipt.json"]
+    assert found.files["build.log"].endswith(b"Failed: deploy: GH_PAT is not given\n")
 
 
 async def test_report_is_added_of_a_run_that_ended_early_too(monkeypatch: pytest.MonkeyPatch) -> None:
