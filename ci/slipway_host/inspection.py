@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 from contextlib import AsyncExitStack
 from functools import partial
 from typing import TYPE_CHECKING
 
-from slipway_host import checks, git, receipts, rights
+from slipway_host import checks, git, receipts, reports, rights
 from slipway_host import history as histories
 from slipway_host import logs as pod_logs
 from slipway_host import metrics as endpoints
@@ -195,6 +196,45 @@ async def rbac(call: Call, *, account: str, account_namespace: str, sync_windows
             )
         )
     )
+
+
+async def report(call: Call, *, run: str, days: int) -> str:
+    """Return the report that was asked for as HTML: of a run, or of one service over time.
+
+    Args:
+        call: the services, in their environment.
+        run: the run's id; "" for the newest.
+        days: length of the window; 0 for a run.
+
+    Raises:
+        SettingsError: both were asked for, or several services over time.
+        DeliveryError: the GitOps repository cannot be read, or has nothing of that.
+    """
+    if not days:
+        return await reports.of_run(await call.git(), call.targets, run=run, commits=call.commits)
+    if run:
+        raise SettingsError(
+            "--run and --days exclude each other: a report is of a run, or of a service over time",
+            next_command=command("report", f"--run={run}"),
+        )
+    names = [target.service for target in call.targets]
+    if len(names) > 1:
+        raise SettingsError(
+            f"over time, a report is of one service, and there are {', '.join(names)}",
+            next_command=command("report", f"--service={names[0]}", f"--days={days}"),
+        )
+    from slipway_host.kpis import Question
+
+    question = Question(
+        config=call.config,
+        environment=call.environment,
+        targets=call.targets,
+        settings=await call.git(),
+        days=days,
+        commits=call.commits,
+        now=dt.datetime.now(dt.UTC),
+    )
+    return await reports.of_service(question)
 
 
 def _json(document: object) -> str:

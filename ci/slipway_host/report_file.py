@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from slipway_host import reports
+from slipway_host import inspection
 from slipway_host.caller import command
 from slipway_host.each import Outcome
 from slipway_host.errors import SettingsError, quote
@@ -28,7 +28,7 @@ async def report(call: Call, *, run: str, days: int, output: str) -> Outcome:
         DeliveryError: there is nothing of that, or the GitOps repository cannot be read.
         SettingsError: the file cannot be written.
     """
-    return Outcome(write(await reports.report(call, run=run, days=days), output))
+    return Outcome(write(await inspection.report(call, run=run, days=days), output))
 
 
 def write(html: str, path: str) -> str:

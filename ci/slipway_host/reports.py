@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -17,7 +16,6 @@ from slipway_host.receipt_check import NO_COMMIT
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 
-    from slipway_host.call import Call
     from slipway_host.kpis import Question
     from slipway_host.receipts import Reading, Stored
     from slipway_host.settings import GitSettings, Target
@@ -43,45 +41,6 @@ class Chosen:
     document: Document
     before: dict[str, Document]
     doubt: str
-
-
-async def report(call: Call, *, run: str, days: int) -> str:
-    """Return the report that was asked for as HTML: of a run, or of one service over time.
-
-    Args:
-        call: the services, in their environment.
-        run: the run's id; "" for the newest.
-        days: length of the window; 0 for a run.
-
-    Raises:
-        SettingsError: both were asked for, or several services over time.
-        DeliveryError: the GitOps repository cannot be read, or has nothing of that.
-    """
-    if not days:
-        return await of_run(await call.git(), call.targets, run=run, commits=call.commits)
-    if run:
-        raise SettingsError(
-            "--run and --days exclude each other: a report is of a run, or of a service over time",
-            next_command=command("report", f"--run={run}"),
-        )
-    names = [target.service for target in call.targets]
-    if len(names) > 1:
-        raise SettingsError(
-            f"over time, a report is of one service, and there are {', '.join(names)}",
-            next_command=command("report", f"--service={names[0]}", f"--days={days}"),
-        )
-    from slipway_host.kpis import Question
-
-    question = Question(
-        config=call.config,
-        environment=call.environment,
-        targets=call.targets,
-        settings=await call.git(),
-        days=days,
-        commits=call.commits,
-        now=dt.datetime.now(dt.UTC),
-    )
-    return await of_service(question)
 
 
 async def of_run(

@@ -29,10 +29,10 @@ class ReportStage(Stage):
         `dagger call report --service=api --days=30 -o api.html`: each KPI against its target, every
         delivery, the image's size and findings; made of the repository's history, whoever wrote it.
         """
-        from slipway_host import reports
+        from slipway_host import inspection
 
         call = await open_call(self, "report", service)
-        return dag.file("report.html", await reports.report(call, run=run, days=days))
+        return dag.file("report.html", await inspection.report(call, run=run, days=days))
 
 
 STAGE = ReportStage

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
-from slipway_host import receipt_keeper, receipts, reports
+from slipway_host import inspection, receipt_keeper, receipts, reports
 from slipway_host.errors import AccessDeniedError, NotFoundError, SettingsError
 from slipway_host.kpis import Question
 from slipway_host.loader import load_config
@@ -174,7 +174,7 @@ async def test_what_excludes_each_other_is_refused(
 ) -> None:
     call = cast("Call", SimpleNamespace(targets=services))
     with pytest.raises(SettingsError, match=said) as caught:
-        await reports.report(call, **wish)
+        await inspection.report(call, **wish)
     assert next_command in caught.value.next_command
 
 
