@@ -1,4 +1,4 @@
-"""R1 to R15: one service from its first deploy over a re-run to a change, on the whole lab.
+"""R1 to R15, R31: one service from its first deploy over a re-run to a change, on the whole lab.
 
 The tests of this file are one story and run in their order.
 """
