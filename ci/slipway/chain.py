@@ -73,6 +73,7 @@ class Chain(Passage):
             raise error.at(
                 "preflight", landed=self.run.landed, next_command=caller.command("deploy")
             ) from error
+        self.delivery.allowed.check_image(work.address, found.digest if found else "")
         image: images.Image | None = None
 
         async def build() -> StageResult:

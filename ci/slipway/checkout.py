@@ -152,7 +152,9 @@ async def _git(git_dir: dagger.Directory, *arguments: str) -> str:
     return done.stdout.decode()
 
 
-async def open_checkout(source: dagger.Directory, path: str, *, clean: bool, next_command: str) -> Checkout:
+async def open_checkout(
+    source: dagger.Directory, path: str, *, clean: bool, next_command: str, besides: str = ""
+) -> Checkout:
     """Read commit, state and configuration of a repository.
 
     Args:
@@ -160,6 +162,7 @@ async def open_checkout(source: dagger.Directory, path: str, *, clean: bool, nex
         path: where the configuration is in it.
         clean: refuse a folder with uncommitted changes, since a tag would lie about them.
         next_command: for the errors.
+        besides: a file that may lie in the folder and is no part of what is worked on, such as a saved plan.
 
     Raises:
         SettingsError: no commit, a dirty folder, no configuration or a wrong one.
@@ -197,7 +200,7 @@ async def open_checkout(source: dagger.Directory, path: str, *, clean: bool, nex
         url = CREDENTIALS.sub("", found[1]) if found else ""
 
     await together(read_commit, read_changes, read_url)
-    files = sorted(name for name in set(changes) if not name.endswith("/"))
+    files = sorted(name for name in set(changes) - {besides} if not name.endswith("/"))
     if files and clean:
         listed = ", ".join(files[:LISTED]) + (" …" if len(files) > LISTED else "")
         raise SettingsError(

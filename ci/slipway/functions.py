@@ -32,7 +32,7 @@ GROUPS = {
         *("test", "test_reports", "scan", "scan_reports", "build", "image", "push", "sbom", "sign", "verify"),
         *("secrets", "database", "migrate", "gitops", "sync"),
     ),
-    "Look": ("status", "diagnose", "history", "record", "report", "logs", "metrics", "kpis", "cost"),
+    "Look": ("plan", "status", "diagnose", "history", "record", "report", "logs", "metrics", "kpis", "cost"),
     "Set up": ("init", "init_gitops", "config", "doctor", "rbac"),
 }
 """Where each function stands on the page."""

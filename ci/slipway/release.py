@@ -4,7 +4,7 @@ import time
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from slipway import trust
+from slipway import foreseen, trust
 from slipway.calls import call_of
 from slipway.chain import Chain
 from slipway.checkout import Checkout
@@ -19,7 +19,10 @@ from slipway_host.passage import commit_images, hold_back, release_document
 from slipway_host.together import together
 
 if TYPE_CHECKING:
+    import dagger
+
     from slipway_host.call import Call
+    from slipway_host.plan import Plan
 
 
 class Release:
@@ -29,9 +32,17 @@ class Release:
         inputs: the module's object.
         services: keys; None for all.
         changed_since: a revision, or nothing.
+        plan: a saved plan, which is then all that is done.
     """
 
-    def __init__(self, inputs: Stage, services: list[str] | None, changed_since: str) -> None:
+    def __init__(
+        self,
+        inputs: Stage,
+        services: list[str] | None,
+        changed_since: str,
+        plan: "dagger.File | None" = None,
+    ) -> None:
+        self._plan = plan
         self._inputs = inputs
         self._services = services
         self._since = changed_since
@@ -43,15 +54,20 @@ class Release:
         Raises:
             DeliveryError: one service or several did not arrive; table and receipt are printed before.
         """
+        plan = await foreseen.saved(self._plan)
+        services = self._services or (list(plan.names) if plan and not self._since else None)
+        file = await self._plan.name() if self._plan else ""
         checkout, works = await open_works(
-            self._inputs, self._services, self._since, clean=True, command=command("deploy")
+            self._inputs, services, self._since, clean=True, command=command("deploy"), besides=file
         )
+        if plan:
+            foreseen.refuse_other(plan, checkout, works, self._inputs.environment)
         names = ", ".join(work.name for work in works) or "no service"
         say(f"commit {checkout.commit[:8]} to {self._inputs.environment}: {names}")
         call = call_of(self._inputs, checkout, works)
         async with telling(call, commit=checkout.commit) as teller:
             try:
-                chains = await self._deploy(call, checkout, works) if works else []
+                chains = await self._deploy(call, checkout, works, plan) if works else []
             except DeliveryError as error:
                 said = str(error.at("deploy", next_command=command("deploy")))
                 await call.keep({**self._document(call, checkout, []), "error": said}, [])
@@ -75,7 +91,9 @@ class Release:
             source=checkout.url,
         )
 
-    async def _deploy(self, call: "Call", checkout: Checkout, works: list[Work]) -> list[Chain]:
+    async def _deploy(
+        self, call: "Call", checkout: Checkout, works: list[Work], plan: "Plan | None"
+    ) -> list[Chain]:
         first = works[0]
         means = await trust.check_required(works)
         accounts = await call.accounts()
@@ -90,6 +108,8 @@ class Release:
                 )
                 for work in works
             ]
+            if plan:
+                await foreseen.hold(plan, checkout, works, chains, means)
             ancestors: list[frozenset[str]] = []
 
             async def read_ancestors() -> None:

@@ -129,7 +129,13 @@ async def cluster(inputs: Stage) -> "AsyncIterator[KubeClient]":
 
 
 async def open_works(
-    inputs: Stage, services: list[str] | None, changed_since: str, *, clean: bool, command: str
+    inputs: Stage,
+    services: list[str] | None,
+    changed_since: str,
+    *,
+    clean: bool,
+    command: str,
+    besides: str = "",
 ) -> tuple[Checkout, list[Work]]:
     """Read the commit and its configuration, and return the services that the call is about.
 
@@ -139,10 +145,13 @@ async def open_works(
         changed_since: a revision, or nothing.
         clean: refuse uncommitted changes.
         command: what the user typed, for errors.
+        besides: a file in the folder that is no part of it.
     """
     from slipway_host import selection, targets
 
-    checkout = await open_checkout(inputs.source, inputs.config_path, clean=clean, next_command=command)
+    checkout = await open_checkout(
+        inputs.source, inputs.config_path, clean=clean, next_command=command, besides=besides
+    )
     config = checkout.config
     config.environment(inputs.environment)
     names = selection.select(config, services or [])

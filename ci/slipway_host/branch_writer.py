@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 import anyio
 
 from slipway_host import holds, image_change, values
-from slipway_host.errors import PushRejectedError, SupersededError, TerminalError, TransientError
+from slipway_host.errors import MovedError, PushRejectedError, SupersededError, TerminalError, TransientError
 from slipway_host.git_errors import UnexplainedGitError
 from slipway_host.image_change import SOURCE_COMMIT, ImageChange, describe, source_of
+from slipway_host.plan import digest_of
 from slipway_host.results import Status
 
 if TYPE_CHECKING:
@@ -76,6 +77,7 @@ async def pending(copy: git.Clone, changes: Sequence[ImageChange]) -> Pending:
     Raises:
         SupersededError: a newer deploy of an application has landed.
         HeldError: a hold keeps the image away.
+        MovedError: a file is another one than a saved plan saw.
         SettingsError: a file does not allow the edit.
     """
     files = await copy.read([change.path for change in changes])
@@ -84,6 +86,10 @@ async def pending(copy: git.Clone, changes: Sequence[ImageChange]) -> Pending:
         before = files[change.path]
         after = image_change.edit(before, change)
         if after != before:
+            if change.before not in {None, digest_of(before)}:
+                raise MovedError(
+                    f"{change.path} is not what the plan saw: it names tag {values.read_tag(before)} now"
+                )
             there = await holds.read(copy, change.path)
             # A rollback is somebody's own decision: it only may not bring back what is held.
             binding = [hold for hold in there if hold.tag] if change.rolled_back else there

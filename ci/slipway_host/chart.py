@@ -43,8 +43,8 @@ async def refuse_random_secrets(copy: Clone, app: Application) -> None:
     rendered = [item for item in app.status.get("resources") or [] if item.get("kind") == "Secret"]
     if not rendered or _left_alone(app.body["spec"]):
         return
-    for folder in _charts(app.body["spec"], copy):
-        files = await copy.below(folder, endings=_TEMPLATES)
+    for folder in folders(app.body["spec"], copy):
+        files = await copy.below(f"{folder}/templates".strip("/"), endings=_TEMPLATES)
         texts = {path: data.decode(errors="replace") for path, data in sorted(files.items())}
         for path, found in random_secrets(texts).items():
             names = ", ".join(str(item.get("name")) for item in rendered[:3])
@@ -89,12 +89,12 @@ def _left_alone(spec: dict[str, Any]) -> bool:
     return "RespectIgnoreDifferences=true" in options and any(d.get("kind") == "Secret" for d in differences)
 
 
-def _charts(spec: dict[str, Any], copy: Clone) -> list[str]:
-    """Return the folders of templates in this repository that the Application renders."""
+def folders(spec: dict[str, Any], copy: Clone) -> list[str]:
+    """Return the folders of this repository that the Application takes manifests from; "" is its root."""
     sources = [*(spec.get("sources") or []), *([spec["source"]] if spec.get("source") else [])]
     return [
         # Whatever the path is, it stays inside.
-        posixpath.normpath(f"/{source['path']}/templates").strip("/")
+        posixpath.normpath(f"/{source['path']}").strip("/")
         for source in sources
         if source.get("path")
         and not source.get("chart")

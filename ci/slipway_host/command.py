@@ -38,6 +38,10 @@ COMMANDS = {
         "deliver pushed images: Secrets, database, GitOps commit, sync, rollout, health, proof",
         "slipway-host deploy\n  slipway-host deploy --receipt receipt.json --service api",
     ),
+    "plan": (
+        "show what a deploy would change now, and change nothing",
+        "slipway-host plan\n  slipway-host plan --as-json > p.json && slipway-host deploy --plan p.json",
+    ),
     "secrets": ("make namespaces, pull secrets and the services' Secrets", "slipway-host secrets"),
     "database": ("make the services' databases and the roles that own them", "slipway-host database"),
     "migrate": (
@@ -110,12 +114,12 @@ COMMANDS = {
 GROUPS = {
     "deliver": ("deploy", "rollback", "hold"),
     "one step of a deploy": ("secrets", "database", "migrate", "gitops", "sync"),
-    "look": ("status", "diagnose", "history", "report", "logs", "metrics", "kpis", "cost"),
+    "look": ("plan", "status", "diagnose", "history", "report", "logs", "metrics", "kpis", "cost"),
     "set up": ("init", "init-gitops", "doctor", "rbac", "config"),
     "rarely": ("rotate", "undo", "resume"),
 }
 """Where each command stands in the help."""
-WITH_IMAGES = ("deploy", "migrate", "gitops")
+WITH_IMAGES = ("deploy", "plan", "migrate", "gitops")
 """Commands about the images of a commit, which a receipt may name."""
 WITHOUT_CLUSTER = ("config", "history", "hold", "init", "init-gitops", "kpis", "rbac", "report")
 

@@ -52,7 +52,16 @@ APP_SECRET = Flag(
     },
 )
 OPTIONS = {
-    "deploy": (APP_SECRET, OUTPUT, RECEIPT_ONLY),
+    "deploy": (
+        APP_SECRET,
+        OUTPUT,
+        _text("--plan", "FILE", "saved plan: do exactly that, and nothing where the world has moved since"),
+        RECEIPT_ONLY,
+    ),
+    "plan": (
+        APP_SECRET,
+        _switch("--as-json", "print JSON instead of text, for deploy --plan"),
+    ),
     "report": (
         _text("--run", "ID", "run, by its id in the receipt (default: the newest of these services)"),
         _number("--days", 0, "report one service over so many days, and not a run"),
@@ -154,6 +163,7 @@ OPTIONS = {
         _text("--account", "NAME", "name of the ServiceAccount, its roles and their bindings", "slipway"),
         _text("--account-namespace", "NAME", "namespace of the ServiceAccount", "slipway"),
         _switch("--sync-windows", "also the right to read Argo CD's projects, which no stage needs"),
+        _switch("--for-plan", "only what plan needs: the account can change nothing"),
     ),
 }
 

@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from slipway_host.database_steps import inside, literal, pending
+from slipway_host.database_steps import VERIFIER, inside, literal, outside, pending
 from slipway_host.errors import ConflictError, NotFoundError, nearest
 from slipway_host.postgres import FIXED_DATABASE
 
@@ -27,12 +27,16 @@ class Seen:
         database: the database's.
         readers: the attributes of those read-only roles that are there, by name.
         available: the extensions that the server could create, where some are asked for.
+        lacking: the statements that roles and database lack, should they not be `done`.
+        lacking_inside: those that follow in a database that is yet to be made.
     """
 
     role: dict[str, Any] | None
     database: dict[str, Any] | None
     readers: dict[str, dict[str, Any]]
     available: tuple[str, ...]
+    lacking: tuple[str, ...] = ()
+    lacking_inside: tuple[str, ...] = ()
 
     @property
     def begun(self) -> bool:
@@ -76,7 +80,9 @@ SELECT json_build_object(
     SELECT coalesce(json_object_agg(rolname, json_build_object('super', rolsuper)), '{{}}')
     FROM pg_roles WHERE rolname IN ({readers})
   ),
-  'available', to_json(ARRAY({every if settings.extensions else "SELECT NULL"}))
+  'available', to_json(ARRAY({every if settings.extensions else "SELECT NULL"})),
+  'lacking', ({pending(outside(settings, VERIFIER, reset=False))}),
+  'lackingInside', ({pending(inside(settings, made=False))})
 )"""  # noqa: S608 - literal() quotes
     found = json.loads(await sql.value(query, database=FIXED_DATABASE))
     return Seen(
@@ -84,6 +90,8 @@ SELECT json_build_object(
         database=found["database"],
         readers=found["readers"],
         available=tuple(filter(None, found["available"])),
+        lacking=tuple(found["lacking"]),
+        lacking_inside=tuple(found["lackingInside"]),
     )
 
 
@@ -133,16 +141,16 @@ class SeenInside:
     """What the service's own database lacks of extensions and grants.
 
     Args:
-        pending: statements that are still to run.
+        pending: the statements that are still to run.
         outdated: extensions that the server has a newer version of, for the reader.
     """
 
-    pending: int
+    pending: tuple[str, ...]
     outdated: tuple[str, ...]
 
 
 async def look_inside(sql: SqlRunner, settings: DatabaseSettings) -> SeenInside:
-    """Count what is missing in the service's own database; roles and database have to be there."""
+    """Read what is missing in the service's own database, which has to be there and open."""
     names = ", ".join(literal(name) for name in settings.extensions) or "NULL"
     query = f"""
 SELECT json_build_object(
@@ -154,4 +162,4 @@ SELECT json_build_object(
   ))
 )"""  # noqa: S608 - literal() quotes
     found = json.loads(await sql.value(query, database=settings.name))
-    return SeenInside(pending=found["pending"], outdated=tuple(found["outdated"]))
+    return SeenInside(pending=tuple(found["pending"]), outdated=tuple(found["outdated"]))

@@ -30,6 +30,7 @@ from slipway_host import (
     secrets,
     suspension,
 )
+from slipway_host.allowance import Allowed
 from slipway_host.application import read_application
 from slipway_host.image_change import ImageChange
 from slipway_host.results import StageResult, Status
@@ -104,6 +105,7 @@ class Delivery:
         run_id: written to what the run makes.
         report: takes one line for people, live.
         deadlines: how long each wait may take.
+        allowed: what a saved plan lets it do; by default, whatever is lacking.
     """
 
     target: Target
@@ -111,12 +113,15 @@ class Delivery:
     run_id: str
     report: Report
     deadlines: Deadlines = field(default_factory=Deadlines)
+    allowed: Allowed = field(default_factory=Allowed)
 
-    async def preflight(self, git_settings: GitSettings, postgres_settings: PostgresSettings) -> StageResult:
+    async def preflight(
+        self, git_settings: GitSettings, postgres_settings: PostgresSettings, *, proposes: bool = True
+    ) -> StageResult:
         """Look at everything that later stages need, before anything is changed (`preflight.preflight`)."""
-        server = partial(self._sql, postgres_settings)
+        server = partial(self.sql, postgres_settings)
         return await preflight.preflight(
-            self.kube, self.target, git_settings, postgres_settings, server=server
+            self.kube, self.target, git_settings, postgres_settings, server=server, proposes=proposes
         )
 
     async def secrets(
@@ -133,25 +138,23 @@ class Delivery:
         target = self.target
         # What cannot work is refused before the namespace is made.
         await secrets.check_app_secret(self.kube, target, postgres_settings)
-        made = await namespaces.ensure_namespace(self.kube, target.namespace, labels=MANAGED_NAMESPACE)
-
-        async def role_exists() -> bool:
-            if target.database is None or reset:
-                return False
-            sql = await self._sql(postgres_settings)
-            return await database_state.role_exists(sql, target.database.role)
-
-        async def accepts(password: SecretStr) -> bool:
-            if target.database is None:
-                return False
-            sql = await self._sql(postgres_settings)
-            return await sql.accepts(target.database.role, password)
-
+        made = await namespaces.ensure_namespace(
+            self.kube, target.namespace, labels=MANAGED_NAMESPACE, allowed=self.allowed.namespace
+        )
         pull = await pull_secret.ensure_pull_secret(
-            self.kube, target.namespace, target.secrets.pull_secret, registry
+            self.kube,
+            target.namespace,
+            target.secrets.pull_secret,
+            registry,
+            allowed=self.allowed.pull_secret,
         )
         result, password = await secrets.ensure_app_secret(
-            self.kube, target, postgres_settings, role_exists=role_exists, accepts=accepts
+            self.kube,
+            target,
+            postgres_settings,
+            role_exists=partial(self.role_exists, postgres_settings, reset=reset),
+            accepts=partial(self.accepts, postgres_settings),
+            allowed=self.allowed.secret_keys,
         )
         acted = made or Status.SUCCEEDED in {pull, result.status}
         words = [f"namespace {target.namespace}: created"] if made else []
@@ -168,13 +171,25 @@ class Delivery:
             password,
         )
 
+    async def role_exists(self, settings: PostgresSettings, *, reset: bool = False) -> bool:
+        """Return whether the server has the database's role; with `reset`, it counts as none."""
+        if self.target.database is None or reset:
+            return False
+        return await database_state.role_exists(await self.sql(settings), self.target.database.role)
+
+    async def accepts(self, settings: PostgresSettings, password: SecretStr) -> bool:
+        """Return whether this is the password of the database's role."""
+        if self.target.database is None:
+            return False
+        return await (await self.sql(settings)).accepts(self.target.database.role, password)
+
     async def database(
         self, postgres_settings: PostgresSettings, password: SecretStr | None, *, reset: bool = False
     ) -> StageResult:
         """Make the service's role and database, with the password of its Secret; `reset` sets it anew."""
         if self.target.database is None or password is None:
             return StageResult(stage="database", status=Status.SKIPPED, summary="no database is configured")
-        sql = await self._sql(postgres_settings)
+        sql = await self.sql(postgres_settings)
         return await database.ensure_database(
             sql,
             self.target.database,
@@ -182,11 +197,12 @@ class Delivery:
             report=self.report,
             deadline_s=self.deadlines.database_s,
             reset=reset,
+            allowed=self.allowed.statements,
         )
 
     async def rotate(self, plan: rotation.Rotation, postgres_settings: PostgresSettings) -> StageResult:
         """Give keys of the Secret new values, and replace the pods that read it."""
-        sql = await self._sql(postgres_settings) if connection.URL in plan.keys else None
+        sql = await self.sql(postgres_settings) if connection.URL in plan.keys else None
         return await rotation.rotate(
             self.kube,
             plan,
@@ -198,7 +214,9 @@ class Delivery:
 
     async def migrate(self, digest: str) -> StageResult:
         """Run the service's migration Job to its end."""
-        return await migration.migrate(self.kube, self.target, digest=digest, report=self.report)
+        return await migration.migrate(
+            self.kube, self.target, digest=digest, report=self.report, allowed=self.allowed.migration
+        )
 
     def change(self, *, digest: str, source_url: str, ancestors: frozenset[str] | None) -> ImageChange:
         """Return what the GitOps repository has to say of this service."""
@@ -213,6 +231,7 @@ class Delivery:
             source_url=source_url or None,
             ancestors=ancestors,
             service=target.service,
+            before=self.allowed.values,
         )
 
     async def sync(self, settings: GitSettings, commit: str, *, terminate: bool = False) -> StageResult:
@@ -274,5 +293,6 @@ class Delivery:
         found = [proof.image_id(pod, self.target).partition("@")[2] for pod in ready]
         return next(filter(None, found), "")
 
-    async def _sql(self, settings: PostgresSettings) -> SqlRunner:
+    async def sql(self, settings: PostgresSettings) -> SqlRunner:
+        """Return the way to the PostgreSQL server, as its administrator."""
         return await connect_sql(self.kube, settings, deadline_s=self.deadlines.database_s)

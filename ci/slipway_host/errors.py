@@ -10,6 +10,8 @@ from __future__ import annotations
 import difflib
 from typing import TYPE_CHECKING, Self
 
+from slipway_host.caller import command
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
@@ -110,6 +112,13 @@ class ConflictError(TerminalError):
 
 class SupersededError(TerminalError):
     """A newer deploy of the same application has already landed."""
+
+
+class MovedError(TerminalError):
+    """The world is not any more what a saved plan was made of."""
+
+    def __init__(self, cause: str, *, stage: str = "") -> None:
+        super().__init__(cause, stage=stage, next_command=command("plan"))
 
 
 class HeldError(TerminalError):

@@ -66,6 +66,11 @@ class Files:
         lines = (line.partition("\t") for line in listed.decode(errors="replace").split("\0") if line)
         return {path: about.split()[2] for about, _, path in lines if about.startswith("100")}
 
+    async def object_id(self, path: str) -> str:
+        """Return git's name for a file's or a folder's content at `head`; empty where there is neither."""
+        listed = await self._program.local("ls-tree", "-z", self.head, "--", path.rstrip("/"))
+        return listed.decode(errors="replace").partition("\t")[0].split(" ")[-1]
+
     async def find(self, path: str, *, at: str | None = None) -> bytes | None:
         """Return a regular file's bytes, None where there is no such file.
 

@@ -42,6 +42,7 @@ class ImageChange:
         rolled_back: the tag that this rollback leaves; None where it is none.
         hold: kept from being deployed again by the same commit, None for nothing.
         service: its key in `slipway.yaml`, for errors; empty for the application's name.
+        before: digest of the bytes that a saved plan saw in the values file; None for no plan.
     """
 
     app: str
@@ -55,6 +56,7 @@ class ImageChange:
     rolled_back: str | None = None
     hold: Hold | None = None
     service: str = ""
+    before: str | None = None
 
 
 def check(changes: Sequence[ImageChange], run_id: str, message: str) -> None:

@@ -167,7 +167,9 @@ async def metrics(call: Call, *, match: str) -> Outcome:
         return await each("metrics", {t.service: partial(one, t) for t in call.targets})
 
 
-async def rbac(call: Call, *, account: str, account_namespace: str, sync_windows: bool) -> Outcome:
+async def rbac(
+    call: Call, *, account: str, account_namespace: str, sync_windows: bool, for_plan: bool = False
+) -> Outcome:
     """Return manifests of a ServiceAccount with the least rights that the services need.
 
     Args:
@@ -175,6 +177,7 @@ async def rbac(call: Call, *, account: str, account_namespace: str, sync_windows
         account: name of the ServiceAccount.
         account_namespace: where it is.
         sync_windows: with the one right that is optional.
+        for_plan: only what `plan` needs.
     """
     for name in (account, account_namespace):
         if not DNS_LABEL.fullmatch(name):
@@ -182,7 +185,10 @@ async def rbac(call: Call, *, account: str, account_namespace: str, sync_windows
                 f"{name[:80]!r} is not a Kubernetes name: lower-case letters, digits and hyphens"
             )
     postgres = await call.postgres()
-    asked = [right for target in call.targets for right in rights.rights(target, postgres)]
+    asked = []
+    for target in call.targets:
+        every = rights.rights(target, postgres)
+        asked += rights.for_plan(target, every) if for_plan else every
     if sync_windows:
         asked += [rights.sync_windows(target) for target in call.targets]
     return Outcome(

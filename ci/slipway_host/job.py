@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from slipway_host import caller, effective, kube_files, recording, selection, targets
+from slipway_host import caller, effective, foresight, kube_files, recording, selection, targets
 from slipway_host.accounts import (
     git_account,
     later,
@@ -97,11 +97,17 @@ class Job:
                 commit = await self._intake.commit(text, handover)
             else:
                 commit = await self._intake.source.resolve("HEAD")
+            saved = None
+            if command == "deploy" and self._options.plan:
+                asked = self._options.service
+                saved = await foresight.saved(self._options.plan, config, environment, commit, names=asked)
+                names = list(saved.names)
             call = self._call(config, names, environment, commit, url=await self._intake.source.url())
             if command in FUNCTIONS:
                 outcome = await FUNCTIONS[command](call, self._options)
             else:
-                outcome = await DeliveryJob(call, self._intake, handover, self._options).run()
+                job = DeliveryJob(call, self._intake, handover, self._options, plan=saved)
+                outcome = await job.run()
         self.error = outcome.error
         return outcome.text
 

@@ -6,7 +6,7 @@ import time
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from slipway_host import caller, passage, receipt
+from slipway_host import caller, foresight, passage, receipt
 from slipway_host.each import Outcome
 from slipway_host.errors import DeliveryError
 from slipway_host.intake import images_for
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from slipway_host.intake import Intake
     from slipway_host.kube import KubeClient
     from slipway_host.passage import Accounts
+    from slipway_host.plan import Plan
     from slipway_host.remote_image import RemoteImage
 
 W = TypeVar("W", bound=Way)
@@ -37,9 +38,19 @@ class DeliveryJob:
         intake: their repository.
         handover: what an earlier run has said of the images.
         options: the command's.
+        plan: a saved plan of these services, which is then all that is done.
     """
 
-    def __init__(self, call: Call, intake: Intake, handover: Handover, options: argparse.Namespace) -> None:
+    def __init__(
+        self,
+        call: Call,
+        intake: Intake,
+        handover: Handover,
+        options: argparse.Namespace,
+        *,
+        plan: Plan | None = None,
+    ) -> None:
+        self._plan = plan
         self._call = call
         self._intake = intake
         self._handover = handover
@@ -50,6 +61,7 @@ class DeliveryJob:
         """Do what the options name."""
         commands = {
             "deploy": self.deploy,
+            "plan": self.plan,
             "migrate": self.migrate,
             "gitops": self.gitops,
             "secrets": self.secrets,
@@ -90,6 +102,8 @@ class DeliveryJob:
         call.report(f"commit {call.targets[0].commit[:8]} to {call.environment}: {names}")
         async with call.cluster() as kube:
             ways = self._passages(kube, accounts, images)
+            if self._plan:
+                await foresight.hold(self._plan, ways, foresight.wish(call, ways, await self._ancestors()))
 
             async def prepare(one: Passage) -> None:
                 await one.check()
@@ -102,6 +116,14 @@ class DeliveryJob:
             await self._commit(ways)
             await _each(ways, Passage.arrive)
         return ways
+
+    async def plan(self) -> Outcome:
+        """Say what `deploy` would do."""
+        accounts, images = await self._brought()
+        async with self._call.cluster() as kube:
+            ways = self._passages(kube, accounts, images)
+            wish = foresight.wish(self._call, ways, await self._ancestors())
+            return Outcome(await foresight.show(ways, wish, as_json=self._options.as_json))
 
     async def migrate(self) -> Outcome:
         """Run the migrations of the images."""
@@ -176,8 +198,11 @@ class DeliveryJob:
         return ways
 
     async def _commit(self, ways: Sequence[Passage]) -> None:
-        ancestors = await self._intake.source.ancestors(self._call.targets[0].commit)
-        await passage.commit_images(ways, source_url=self._call.source_url, ancestors=ancestors)
+        url, ancestors = self._call.source_url, await self._ancestors()
+        await passage.commit_images(ways, source_url=url, ancestors=ancestors)
+
+    async def _ancestors(self) -> frozenset[str]:
+        return await self._intake.source.ancestors(self._call.targets[0].commit)
 
 
 async def _each(ways: Sequence[W], call: Callable[[W], Awaitable[None]]) -> None:

@@ -20,11 +20,26 @@ from slipway_host.errors import (
     DeadlineError,
     DeliveryError,
     MigrationFailedError,
+    MovedError,
     NotFoundError,
     quote,
 )
-from slipway_host.migration_job import CONTAINER, complete, exit_code, failure, job, started
+from slipway_host.migration_job import (
+    CONTAINER,
+    DONE,
+    ENDING,
+    FAILED,
+    RUNNING,
+    complete,
+    exit_code,
+    failure,
+    job,
+    name_of,
+    started,
+    state,
+)
 from slipway_host.migration_turn import Turns
+from slipway_host.plan import MigrationPlan
 from slipway_host.progress import within
 from slipway_host.results import StageResult, Status
 from slipway_host.scrub import parts, scrubbed
@@ -48,27 +63,58 @@ STUCK_S = 10.0
 """What keeps the container from starting is an error after this long."""
 
 
-async def migrate(kube: KubeClient, target: Target, *, digest: str, report: Report) -> StageResult:
+async def migrate(
+    kube: KubeClient, target: Target, *, digest: str, report: Report, allowed: bool = True
+) -> StageResult:
     """Run the service's migration to its end, and report its log as it comes.
 
-    Another commit's migration of the same service has to end first.
+    Another commit's migration of the same service has to end first. `allowed` says whether it may be
+    started: one that has run or runs is none to start.
 
     Raises:
+        MovedError: it would have to be started, and may not.
         MigrationFailedError: it ended with another exit code than 0, or could not start; with its
             last words.
         DeadlineError: it, or the other one, took longer than `timeoutS`.
     """
     if target.migration is None:
         return StageResult(stage=STAGE, status=Status.SKIPPED, summary="no migration is configured")
-    return await _Migration(kube, target, target.migration, digest, report).run()
+    return await _Migration(kube, target, target.migration, digest, report, allowed=allowed).run()
+
+
+async def preview(
+    kube: KubeClient, target: Target, settings: MigrationSettings, *, digest: str
+) -> MigrationPlan:
+    """Return what `migrate` would do now.
+
+    Args:
+        kube: the cluster.
+        target: the service.
+        settings: its migration.
+        digest: of the image; empty where that is yet to be built.
+    """
+    if not digest and settings.image is None:
+        return MigrationPlan(job="", runs=True, state="absent", command=settings.command)
+    name = name_of(target, settings, digest)
+    found = await kube.find(f"/apis/batch/v1/namespaces/{target.namespace}/jobs/{name}")
+    how = state(found) if found else "absent"
+    return MigrationPlan(job=name, runs=how not in {DONE, RUNNING}, state=how, command=settings.command)
 
 
 class _Migration:
     """One Job, from the first look to its end."""
 
     def __init__(
-        self, kube: KubeClient, target: Target, migration: MigrationSettings, digest: str, report: Report
+        self,
+        kube: KubeClient,
+        target: Target,
+        migration: MigrationSettings,
+        digest: str,
+        report: Report,
+        *,
+        allowed: bool,
     ) -> None:
+        self._allowed = allowed
         self._kube, self._target, self._migration, self._report = kube, target, migration, report
         self._body = job(target, migration, digest)
         self._name = str(self._body["metadata"]["name"])
@@ -114,10 +160,12 @@ class _Migration:
         """Make sure that the Job is there; True if made now, None if it has done its work."""
         path = f"{self._jobs}/{self._name}"
         found = await self._kube.find(path)
-        if found and failure(found) and not found["metadata"].get("deletionTimestamp"):
+        if not self._allowed and (found is None or state(found) in {FAILED, ENDING}):
+            raise self.error(MovedError, "to run it is not in the plan")
+        if found and state(found) == FAILED:
             self._report(f"{STAGE}: Job {self._name} has failed before: trying again")
             await self._remove(found)
-        if found and (failure(found) or found["metadata"].get("deletionTimestamp")):
+        if found and state(found) in {FAILED, ENDING}:
             while await self._kube.find(path):  # noqa: ASYNC110 - bounded by the caller's deadline
                 await anyio.sleep(0.2)
             found = None
@@ -125,7 +173,7 @@ class _Migration:
             async with self._turns.mine():
                 await create(self._kube, self._jobs, self._body)
             return True
-        return None if complete(found) else False
+        return None if state(found) == DONE else False
 
     async def _remove(self, found: Json) -> None:
         with contextlib.suppress(NotFoundError, ConflictError):

@@ -19,6 +19,8 @@ NAME_LIMIT = 63
 KEPT_S = 24 * 3600
 """Seconds after which Kubernetes removes a Job that has ended; until then a second deploy skips it."""
 
+FAILED, ENDING, DONE, RUNNING = "failed", "ending", "done", "running"
+
 
 def name_of(target: Target, migration: MigrationSettings, digest: str) -> str:
     """Return the Job's name: the same for the same work, another one for any other."""
@@ -88,6 +90,15 @@ def failure(body: Json) -> str:
         if found.get("status") == "True":
             return str(found.get("reason") or kind)
     return ""
+
+
+def state(body: Json) -> str:
+    """Return how far the Job is: failed, ending (on its way out), done or running."""
+    if body["metadata"].get("deletionTimestamp"):
+        return ENDING
+    if failure(body):
+        return FAILED
+    return DONE if complete(body) else RUNNING
 
 
 def exit_code(pod: Json) -> int | None:

@@ -28,6 +28,7 @@ async def preflight(
     postgres_settings: PostgresSettings,
     *,
     server: Callable[[], Awaitable[object]],
+    proposes: bool = True,
 ) -> StageResult:
     """Look at everything at once, so that one run shows everything that is missing.
 
@@ -37,6 +38,7 @@ async def preflight(
         git_settings: the GitOps repository.
         postgres_settings: the PostgreSQL server.
         server: connects to it.
+        proposes: whether this account is the one that opens pull requests.
 
     Raises:
         NotFoundError: no Application, no PostgreSQL pod, no branch or no values file.
@@ -44,7 +46,7 @@ async def preflight(
         ConflictError: the Secret does not fit, the chart makes random ones, or automated sync is suspended.
         HeldError: a hold keeps this image, or every one, away.
     """
-    look = _Look(kube, target, git_settings, postgres_settings, server)
+    look = _Look(kube, target, git_settings, postgres_settings, server, proposes=proposes)
     failures: dict[int, DeliveryError] = {}
     looks = (look.application, look.database, look.repository, look.secret)
 
@@ -73,8 +75,11 @@ class _Look:
         git_settings: GitSettings,
         postgres_settings: PostgresSettings,
         server: Callable[[], Awaitable[object]],
+        *,
+        proposes: bool,
     ) -> None:
         self._kube, self._target, self._server = kube, target, server
+        self._proposes = proposes
         self._app = Once(partial(read_application, kube, target))
         self._git, self._postgres = git_settings, postgres_settings
 
@@ -98,7 +103,8 @@ class _Look:
             app = await self._application_if_any()
             if app is not None:
                 await chart.refuse_random_secrets(copy, app)
-        await gitops.check_proposals(self._git)
+        if self._proposes:
+            await gitops.check_proposals(self._git)
         return f"{self._git.branch} of {copy.address} has {self._target.values}"
 
     async def secret(self) -> str:

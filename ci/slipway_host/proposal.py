@@ -239,6 +239,8 @@ async def landed(
         ConflictError: the branch names another image by now, or the merge changed the file.
     """
     lacks = None
+    # People have merged: what a saved plan saw in the files is over.
+    changes = [replace(change, before=None) for change in changes]
     # The server tells of a merge a moment before its git side shows it.
     for pause in (0.0, *LOOKS_S, 2.0):
         await anyio.sleep(pause)

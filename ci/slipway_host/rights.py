@@ -138,6 +138,27 @@ def sync_windows(target: Target) -> Right:
     return Right(namespace=place, group=ARGOCD, resource="appprojects", verb="get", use="diagnose")
 
 
+def for_plan(target: Target, asked: Iterable[Right]) -> list[Right]:
+    """Return those of a service's rights that `plan` needs: to look, and to run psql where that is how.
+
+    Args:
+        target: the service.
+        asked: all of its rights.
+    """
+    looks = {("get", ""), ("list", "pods"), ("list", "replicasets"), ("create", "pods/exec")}
+    found = [
+        right
+        for right in asked
+        if right.use in {"secrets", "database", "sync", "rollout", "migrate"}
+        and ((right.verb, "") in looks or (right.verb, right.resource) in looks)
+    ]
+    # Which project it is, only the Application tells.
+    project = Right(
+        namespace=target.argocd_namespace, group=ARGOCD, resource="appprojects", verb="get", use="plan"
+    )
+    return [*found, project]
+
+
 async def denied(kube: KubeClient, asked: Iterable[Right]) -> list[Right]:
     """Return those that this account does not have, by the API server's own word.
 

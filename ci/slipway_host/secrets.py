@@ -2,57 +2,64 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from pydantic import SecretStr
 
 from slipway_host.caller import command
-from slipway_host.connection import URL, candidate, composed, database_url, url_parts
+from slipway_host.connection import URL, candidate, composed, database_url
 from slipway_host.creation import MANAGED, STAGE, RaceLostError, add, create, until_settled
-from slipway_host.errors import ConflictError, SettingsError, UnknownOutcomeError
+from slipway_host.errors import ConflictError, MovedError, UnknownOutcomeError
 from slipway_host.generated import PASSWORD, generate
 from slipway_host.results import StageResult, Status
-from slipway_host.secret_data import (
-    check_given,
-    decoded,
-    encoded,
-    new_secret,
-    show,
-    untouchable,
+from slipway_host.secret_checks import (
+    check_brought,
+    check_ours,
+    check_present,
+    check_settings,
+    password_in,
+    where,
 )
-from slipway_host.services import JWT_KEY, SHORTEST_JWT
+from slipway_host.secret_data import check_given, decoded, encoded, new_secret, show
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Awaitable, Callable, Collection, Mapping
 
     from slipway_host.kube import KubeClient
     from slipway_host.kube_http import Json
-    from slipway_host.settings import DatabaseSettings, PostgresSettings, Target
+    from slipway_host.settings import PostgresSettings, Target
 
-SHORTEST_GENERATED = 8
+NEW = "new"
+"""Origin of a database password that nobody has yet."""
 
 
-def _password_in(url: str, settings: DatabaseSettings, where: str, next_command: str) -> SecretStr:
-    """Return the role's password from a DATABASE_URL that fits the settings."""
-    parts = url_parts(url)
-    if parts is None:
-        raise ConflictError(
-            f"{where}: {URL} is not of the form postgresql://role:password@host:port/database, "
-            "with the password percent-encoded",
-            stage=STAGE,
-            next_command=next_command,
-        )
-    role, name, password = parts
-    pairs = (("role", role, settings.role), ("database", name, settings.name))
-    different = [part for part, found, wanted in pairs if found != wanted]
-    if different:
-        raise ConflictError(
-            f"{where}: the {' and the '.join(different)} in {URL} differ from the settings "
-            f"(role {settings.role}, database {settings.name}): set `database` in slipway.yaml",
-            stage=STAGE,
-            next_command=next_command,
-        )
-    return password
+@dataclass(frozen=True, kw_only=True)
+class Decision:
+    """What is to be done to a service's Secret.
+
+    Args:
+        found: the Secret as it is, None where there is none.
+        values: what it holds.
+        has: keys that the service wants and that are there.
+        missing: keys that are to be added.
+        password: the database's.
+        origin: where the password comes from, `new` or a key of the Secret; empty without a database.
+        differs: keys that are left as stored, although something else is given or composed.
+    """
+
+    found: Json | None = field(repr=False)
+    values: Mapping[str, str] = field(repr=False)
+    has: tuple[str, ...]
+    missing: tuple[str, ...]
+    password: SecretStr | None
+    origin: str
+    differs: tuple[str, ...]
+
+    @property
+    def creates(self) -> bool:
+        """Whether the Secret itself is to be made."""
+        return self.found is None and bool(self.missing)
 
 
 async def check_app_secret(kube: KubeClient, target: Target, postgres: PostgresSettings) -> str:
@@ -74,6 +81,7 @@ async def ensure_app_secret(
     *,
     role_exists: Callable[[], Awaitable[bool]],
     accepts: Callable[[SecretStr], Awaitable[bool]] | None = None,
+    allowed: Collection[str] | None = None,
 ) -> tuple[StageResult, SecretStr | None]:
     """Make a service's Secret complete, and return the database password that it holds (R10).
 
@@ -88,19 +96,29 @@ async def ensure_app_secret(
     password back and creates the role with it. The other order would leave a role whose password
     nobody has.
 
+    `allowed` are the keys that may be added, None for whatever is missing.
+
     Raises:
         SettingsError: a given value is empty, ends with a line break or is missing; nothing was touched.
         ConflictError: something there is unusable, not ours, or does not fit the settings.
+        MovedError: another key is missing than those that are allowed.
     """
-    settings = target.secrets
-    check_given(settings.given)
-    if target.database and URL in {*settings.given, *settings.generate, *settings.compose}:
-        raise SettingsError(
-            f"{URL} is there for every service with a database: neither generate, compose nor give it",
-            stage=STAGE,
-        )
-    steps = _AppSecret(kube, target, postgres, role_exists, accepts)
+    check_settings(target)
+    steps = _AppSecret(kube, target, postgres, role_exists, accepts, allowed)
     return await until_settled(steps.once)
+
+
+async def preview(
+    kube: KubeClient,
+    target: Target,
+    postgres: PostgresSettings,
+    *,
+    role_exists: Callable[[], Awaitable[bool]],
+    accepts: Callable[[SecretStr], Awaitable[bool]],
+) -> Decision:
+    """Return what `ensure_app_secret` would do now, and raise what it would raise; nothing is written."""
+    check_settings(target)
+    return await until_settled(_AppSecret(kube, target, postgres, role_exists, accepts).decide)
 
 
 class _AppSecret:
@@ -113,7 +131,9 @@ class _AppSecret:
         postgres: PostgresSettings,
         role_exists: Callable[[], Awaitable[bool]] | None = None,
         accepts: Callable[[SecretStr], Awaitable[bool]] | None = None,
+        allowed: Collection[str] | None = None,
     ) -> None:
+        self._allowed = allowed
         self._kube = kube
         self._target = target
         self._postgres = postgres
@@ -123,7 +143,7 @@ class _AppSecret:
         self._creating = False
         self._name = target.secrets.name
         self._collection = f"/api/v1/namespaces/{target.namespace}/secrets"
-        self._where = f"Secret {self._name} in namespace {target.namespace}"
+        self._where = where(target)
         self._show = show(target.namespace, self._name)
 
     async def check(self) -> str:
@@ -142,25 +162,43 @@ class _AppSecret:
             return None, {}, []
         found = await self._kube.find(f"{self._collection}/{self._name}")
         values = decoded(found) if found else {}
-        self._check_present(values)
+        check_present(values, self._wanted(), self._target)
         missing = [key for key in self._wanted() if key not in values]
         if found and missing:
-            self._check_ours(found, missing)
-        self._check_brought(missing)
+            check_ours(found, missing, self._target)
+        check_brought(missing, self._target)
         return found, values, missing
+
+    async def decide(self) -> Decision:
+        """Look, and return what is to be done."""
+        found, values, missing = await self._look()
+        password, origin = await self._database_password(values)
+        compared = {*self._target.secrets.given, *self._target.secrets.compose} & values.keys()
+        return Decision(
+            found=found,
+            values=values,
+            has=tuple(key for key in self._wanted() if key in values),
+            missing=tuple(missing),
+            password=password,
+            origin=origin,
+            differs=tuple(sorted(key for key in compared if values[key] != self._value(key, password))),
+        )
 
     async def once(self) -> tuple[StageResult, SecretStr | None]:
         if not self._wanted():
             # Nothing to keep: an empty Secret would only raise questions.
             return StageResult(stage=STAGE, status=Status.SKIPPED, summary="no Secret is configured"), None
-        found, values, missing = await self._look()
+        decision = await self.decide()
+        beyond = [] if self._allowed is None else sorted(set(decision.missing) - set(self._allowed))
+        if beyond:
+            raise MovedError(f"{self._where} lacks {', '.join(beyond)}: not in the plan", stage=STAGE)
+        values, password = decision.values, decision.password
         landed = [key for key, value in self._unanswered.items() if values.get(key) == value]
-        password = await self._database_password(values)
-        added = {key: self._value(key, password) for key in missing}
-        if found is None or added:
-            await self._write(found, added)
-        created = found is None or bool(landed and self._creating)
-        return self._result(values, [*landed, *missing], password, created=created), password
+        added = {key: self._value(key, password) for key in decision.missing}
+        if decision.found is None or added:
+            await self._write(decision.found, added)
+        created = decision.found is None or bool(landed and self._creating)
+        return self._result(decision, [*landed, *decision.missing], created=created), password
 
     async def _write(self, found: Json | None, added: Mapping[str, str]) -> None:
         data = {key: encoded(value) for key, value in added.items()}
@@ -195,21 +233,21 @@ class _AppSecret:
     def _password(self, values: Mapping[str, str]) -> SecretStr | None:
         if self._target.database is None:
             return None
-        return _password_in(values[URL], self._target.database, self._where, self._show)
+        return password_in(values[URL], self._target.database, self._where, self._show)
 
-    async def _database_password(self, values: Mapping[str, str]) -> SecretStr | None:
-        """Return the role's password: the stored one, one taken over, or a new one."""
+    async def _database_password(self, values: Mapping[str, str]) -> tuple[SecretStr | None, str]:
+        """Return the role's password and its origin: the stored one, one taken over, or a new one."""
         database = self._target.database
         if database is None:
-            return None
+            return None, ""
         if URL in values:
-            return self._password(values)
+            return self._password(values), URL
         other = candidate(values, self._target.secrets.compose, database)
         if not await self._role_is_there():
             # Two passwords in one Secret would be one too many: the role gets the one that is there.
-            return other[1] if other else SecretStr(generate(PASSWORD))
+            return (other[1], other[0]) if other else (SecretStr(generate(PASSWORD)), NEW)
         if other and self._accepts and await self._accepts(other[1]):
-            return other[1]
+            return other[1], other[0]
         tried = f", and the one in {other[0]} is not its own" if other else ""
         raise ConflictError(
             f"role {database.role} exists, but {self._where} has no {URL}{tried}: its password is lost; "
@@ -219,55 +257,6 @@ class _AppSecret:
                 "database", f"--service={self._target.service}", f"--reset-password={database.role}"
             ),
         )
-
-    def _check_present(self, values: Mapping[str, str]) -> None:
-        """Raise where a value that is there cannot be meant (fault 54)."""
-        for key in self._wanted():
-            if key not in values:
-                continue
-            value = values[key]
-            generated = key in self._target.secrets.generate
-            problem = ""
-            if not value.strip():
-                problem = "is empty"
-            elif value.strip() == "-":
-                problem = "is a mere `-`"
-            elif generated and len(value) < SHORTEST_GENERATED:
-                problem = f"has fewer than {SHORTEST_GENERATED} characters"
-            if problem:
-                raise ConflictError(
-                    f"{self._where}: {key} {problem}; it is never overwritten: correct it, or remove "
-                    "the key and deploy again",
-                    stage=STAGE,
-                    next_command=f"kubectl --namespace {self._target.namespace} edit secret {self._name}",
-                )
-
-    def _check_ours(self, found: Json, missing: list[str]) -> None:
-        reason = untouchable(found, "Opaque")
-        if reason:
-            raise ConflictError(
-                f"{self._where} lacks {', '.join(missing)}, and nothing was added: it {reason}",
-                stage=STAGE,
-                next_command=self._show,
-            )
-
-    def _check_brought(self, missing: list[str]) -> None:
-        """Raise where a value has to be written that only the caller has, or that is too weak."""
-        settings = self._target.secrets
-        sources = {URL, *settings.given, *settings.generate, *settings.compose}
-        if absent := [key for key in missing if key not in sources]:
-            raise SettingsError(
-                f"{self._where} lacks {', '.join(absent)}, and no value is given",
-                stage=STAGE,
-                next_command=command("secrets", f"--service={self._target.service}", secret=absent[0]),
-            )
-        brought = settings.given.get(JWT_KEY) if JWT_KEY in missing else None
-        if brought and len(brought.get_secret_value()) < SHORTEST_JWT:
-            raise SettingsError(
-                f"the value given for {JWT_KEY} has fewer than {SHORTEST_JWT} characters, too few for HS256",
-                stage=STAGE,
-                next_command="openssl rand -hex 32",
-            )
 
     async def _role_is_there(self) -> bool:
         """Say whether the role exists, and raise if its Secret has come meanwhile (fault 39)."""
@@ -280,11 +269,8 @@ class _AppSecret:
             raise RaceLostError(f"{self._where} was written meanwhile")
         return True
 
-    def _result(
-        self, values: Mapping[str, str], added: list[str], password: SecretStr | None, *, created: bool
-    ) -> StageResult:
-        compared = {*self._target.secrets.given, *self._target.secrets.compose} & values.keys()
-        differs = sorted(key for key in compared if values[key] != self._value(key, password))
+    def _result(self, decision: Decision, added: list[str], *, created: bool) -> StageResult:
+        differs = list(decision.differs)
         acted = created or bool(added)
         done = "created" if created else f"added {', '.join(added)}" if added else "in place"
         note = f"; left as stored, not as given or composed: {', '.join(differs)}" if differs else ""
@@ -296,7 +282,7 @@ class _AppSecret:
                 "secret": self._name,
                 "created": created,
                 "added": added,
-                "kept": sorted(values.keys() - set(added)),
+                "kept": sorted(decision.values.keys() - set(added)),
                 "differs": differs,
             },
         )

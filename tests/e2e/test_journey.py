@@ -17,8 +17,35 @@ from support.receiver import receiving
 STAGES = "preflight test scan-source build scan-image push secrets database gitops sync rollout health proof"
 
 
-def test_first_deploy_is_proven(app: App) -> None:
-    receipt = app.deploy()
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the plan of the first deploy is kept."""
+    return tmp_path_factory.mktemp("plan") / "plan.json"
+
+
+def test_first_deploy_is_planned_and_nothing_is_touched(app: App, saved: Path) -> None:  # R21
+    before = app.gitops_head()
+    done = app.call("plan", "--as-json", "-o", str(saved))
+    assert done.code == 0, done.error
+    plan = json.loads(saved.read_text())
+    service = plan["services"][0]
+    assert plan["summary"] == f"5 changes: image, secrets, database, gitops, argocd of {app.name}."
+    assert (service["image"]["push"], service["image"]["latest"], service["image"]["digest"]) == (
+        True,
+        True,
+        "",
+    )
+    assert any(line.startswith("scan: ") for line in service["gates"])
+    assert f'+  tag: "{app.head()[:8]}"' in plan["commits"][0]["files"][0]["diff"]
+    assert app.gitops_head() == before
+    assert app.tags(app.head()[:8]) == []
+    assert app.kubectl("get", "secret", f"{app.name}-secrets", "--ignore-not-found") == ""
+
+
+def test_first_deploy_is_the_planned_one_and_proven(app: App, saved: Path) -> None:
+    done = app.call("deploy", "--receipt-only", f"--plan={saved}")
+    assert done.code == 0, done.error
+    receipt = json.loads(done.out)
     service = receipt["services"][0]
 
     assert [stage["stage"] for stage in service["stages"]] == STAGES.split()
@@ -33,6 +60,17 @@ def test_first_deploy_is_proven(app: App) -> None:
     assert app.receipts() == [receipt["run"]]
     assert json.loads(app.receipt(receipt["run"])) == receipt
     assert json.loads(app.record()["receipt.json"]) == receipt
+
+
+def test_a_plan_has_served_and_the_next_says_nothing(app: App, saved: Path) -> None:  # R21
+    text = app.call("plan")
+    assert text.out.rstrip().endswith("\nNothing would change."), text.error
+    again = app.call("deploy", f"--plan={saved}")
+    assert again.code == 1
+    assert f"plan: the world moved: {app.name}: image " in again.error
+    assert f"apps/{app.name}/values.yaml: tag none, " in again.error
+    assert "(commit " in again.error
+    assert "Landed: nothing. Next: dagger call plan" in again.error
 
 
 def test_second_deploy_changes_nothing(app: App) -> None:

@@ -11,13 +11,14 @@ from anyio import to_thread
 from anyio.streams.memory import MemoryObjectReceiveStream
 from pydantic import SecretStr
 
-from slipway_host import gitops, proposal
+from slipway_host import gitops, gitops_preview, proposal
 from slipway_host.branch_checks import BranchChecks
 from slipway_host.checks import Check, CheckStatus, examine
 from slipway_host.errors import (
     AccessDeniedError,
     ConflictError,
     DeadlineError,
+    MovedError,
     NotFoundError,
     SettingsError,
     SupersededError,
@@ -216,3 +217,21 @@ async def test_rule_for_a_branch_is_found_without_a_push(repository: Repository)
     status, found = await look()
     assert status is CheckStatus.FAILED
     assert found == "a rule of the server keeps this account from pushing to main"
+
+
+async def test_a_plan_names_the_proposal_and_makes_none(repository: Repository) -> None:  # R21
+    settings, wanted = repository.settings(), change(digest=DIGEST)
+    found = await gitops_preview.preview(settings, [wanted], apps={})
+    (commit,) = found.commits
+    assert (commit.proposal, commit.proposed) == (BRANCH, False)
+    assert repository.pulls() == []
+
+    planned = replace(wanted, before=found.before["api"])
+    assert (await deploy(settings, planned)).status is Status.WAITING
+    again = await gitops_preview.preview(settings, [wanted], apps={})
+    assert again.commits[0].proposed
+    assert again.commits[0].files == commit.files
+
+    await to_thread.run_sync(repository.put, path("api"), f"{VALUES.format(app='api')}# tuned\n")
+    with pytest.raises(MovedError, match="is not what the plan saw"):
+        await deploy(settings, planned)

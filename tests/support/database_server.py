@@ -40,6 +40,8 @@ class Server:
         self.available = ["hstore", "pg_trgm", "uuid-ossp"]
         self.outdated: list[str] = []
         self.pending = self.left = 0
+        self.lacking: list[str] = []
+        self.lacking_inside: list[str] = []
 
     async def value(self, query: str, *, database: str) -> str:
         await anyio.lowlevel.checkpoint()
@@ -47,10 +49,12 @@ class Server:
         if database != FIXED_DATABASE:
             assert self.base
             assert self.base["open"]
-            return json.dumps({"pending": self.pending, "outdated": self.outdated})
+            pending = [f"GRANT {number}" for number in range(self.pending)]
+            return json.dumps({"pending": pending, "outdated": self.outdated})
         if self.looks:
             raise self.looks.pop(0)
-        found = {"role": self.role, "database": self.base}
+        found: dict[str, Any] = {"role": self.role, "database": self.base}
+        found |= {"lacking": self.lacking, "lackingInside": self.lacking_inside}
         return json.dumps({**found, "readers": self.readers, "available": self.available})
 
     async def act(self, steps: Sequence[Step], *, database: str) -> None:

@@ -66,23 +66,27 @@ class HostSide:
         password = credentials.read(self.layout, "registry")
         return {"REGISTRY_USERNAME": credentials.REGISTRY_USER, "REGISTRY_PASSWORD": password}
 
-    def push_image(self) -> None:
-        """Put an image of HEAD into the registry, with what a build writes into it and no file."""
+    @property
+    def labels(self) -> dict[str, str]:
+        """What a build writes into an image of HEAD."""
         config = load_config(json.dumps(self.config), path="slipway.yaml")
         service, place = config.services["api"], config.environment("dev", "api")
         how = recipe(service, place, commit=self.commit, tag=self.commit[:8], name="dev")
-        labels = {REVISION: self.commit, INPUTS: how.inputs}
+        return {REVISION: self.commit, INPUTS: how.inputs}
+
+    def push_image(self) -> None:
+        """Put an image of HEAD into the registry, with what a build writes into it and no file."""
         image = {
             "architecture": "amd64",
             "os": "linux",
-            "config": {"Labels": labels},
+            "config": {"Labels": self.labels},
             "rootfs": {"type": "layers", "diff_ids": []},
         }
         body = json.dumps(image).encode()
         digest = f"sha256:{hashlib.sha256(body).hexdigest()}"
         described = {"mediaType": CONFIG_TYPE, "digest": digest, "size": len(body)}
         manifest = {"schemaVersion": 2, "mediaType": MANIFEST_TYPE, "config": described, "layers": []}
-        name = f"{config.registry.partition('/')[2]}/api"
+        name = f"{self.config['registry'].partition('/')[2]}/api"
         account = self.accounts()
         with httpx.Client(
             base_url=f"https://{REGISTRY}",

@@ -14,6 +14,8 @@ from slipway_lab import credentials
 from slipway_lab.layout import MIRROR, REGISTRY
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from slipway_lab.layout import Layout
 
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
@@ -27,7 +29,7 @@ class Images:
     layout: Layout
     repository: str
 
-    def push(self, tag: str, *, label: str = "") -> None:
+    def push(self, tag: str, *, label: str = "", labels: Mapping[str, str] | None = None) -> None:
         """Put a copy under a tag; another label makes another digest."""
         trust = ssl.create_default_context(cafile=str(self.layout.ca))
         account = (credentials.REGISTRY_USER, credentials.read(self.layout, "registry"))
@@ -39,7 +41,7 @@ class Images:
         ):
             found = source.get("/manifests/3.13-slim", headers={"Accept": MANIFEST}).raise_for_status().json()
             config = source.get(f"/blobs/{found['config']['digest']}").raise_for_status().json()
-            config["config"]["Labels"] = {"test": label or tag}
+            config["config"]["Labels"] = {"test": label or tag, **(labels or {})}
             for layer in found["layers"]:
                 if not sink.head(f"/blobs/{layer['digest']}").is_success:
                     blob = source.get(f"/blobs/{layer['digest']}").raise_for_status().content

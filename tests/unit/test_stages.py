@@ -47,6 +47,7 @@ def test_functions_are_the_stages_of_the_chain_and_the_chain() -> None:
         "kpis",
         "logs",
         "metrics",
+        "plan",
         "rbac",
         "report",
         "record",

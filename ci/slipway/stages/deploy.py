@@ -2,6 +2,7 @@
 
 from typing import Annotated
 
+import dagger
 from dagger import Doc
 
 from slipway.errors import stage_function
@@ -18,6 +19,12 @@ class DeployStage(Stage):
         service: ServiceNames = None,
         changed_since: ChangedSince = "",
         *,
+        plan: Annotated[
+            dagger.File | None,
+            Doc(
+                "Saved plan (dagger call plan --as-json): do exactly that; nothing where the world has moved"
+            ),
+        ] = None,
         receipt_only: Annotated[bool, Doc("Print the JSON receipt and nothing else")] = False,
     ) -> str:
         """Take HEAD to proven-healthy pods, and print what was done and the JSON receipt.
@@ -28,7 +35,7 @@ class DeployStage(Stage):
         """
         from slipway_host.receipt import summary, to_json
 
-        receipt = await Release(self, service, changed_since).run()
+        receipt = await Release(self, service, changed_since, plan).run()
         return to_json(receipt) if receipt_only else f"{summary(receipt)}\n\n{to_json(receipt)}"
 
 

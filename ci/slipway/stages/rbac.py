@@ -27,6 +27,7 @@ class RbacStage(Stage):
                 "name the sync windows"
             ),
         ] = False,
+        for_plan: Annotated[bool, Doc("Only what `plan` needs: the account can change nothing")] = False,
     ) -> str:
         """Print a ServiceAccount with the least rights that the services need, for `kubectl apply -f -`.
 
@@ -41,6 +42,7 @@ class RbacStage(Stage):
                 account=account,
                 account_namespace=account_namespace,
                 sync_windows=sync_windows,
+                for_plan=for_plan,
             )
         )
 

@@ -9,7 +9,7 @@ import anyio.lowlevel
 from pydantic import SecretStr
 from ruamel.yaml import YAML
 
-from slipway_host.rights import Right, as_yaml, denied, manifests, rights, sync_windows
+from slipway_host.rights import Right, as_yaml, denied, for_plan, manifests, rights, sync_windows
 from slipway_host.settings import (
     DatabaseSettings,
     MigrationSettings,
@@ -61,6 +61,24 @@ def test_reading_projects_is_no_right_that_a_deploy_needs() -> None:
     optional = sync_windows(TARGET)
     assert str(optional) == "get appprojects.argoproj.io in namespace argocd"
     assert optional.resource not in {right.resource for right in rights(TARGET, POSTGRES)}
+
+
+def test_who_plans_may_change_nothing() -> None:  # R21
+    migrating = replace(TARGET, migration=MigrationSettings(command=("/app/migrate",)))
+    found = for_plan(migrating, rights(migrating, POSTGRES))
+    # psql in the server's own pod is the one way to its catalogue there.
+    writes = [right for right in found if right.verb not in {"get", "list"}]
+    assert words(writes) == ["create pods/exec in namespace infra"]
+    assert {str(right) for right in found if right.namespace == "mosuon"} == {
+        "get secrets api-secrets in namespace mosuon",
+        "get secrets registry-credentials in namespace mosuon",
+        "get deployments.apps api in namespace mosuon",
+        "list replicasets.apps in namespace mosuon",
+        "list pods in namespace mosuon",
+        "get jobs.batch in namespace mosuon",
+    }
+    outside = for_plan(migrating, rights(migrating, replace(POSTGRES, dsn=SecretStr("x"))))
+    assert {right.verb for right in outside} == {"get", "list"}
 
 
 async def test_what_the_server_denies_is_returned_and_nothing_else() -> None:
