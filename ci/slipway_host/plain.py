@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 BEAT_S = 30.0
 """A stage that has said nothing for so long says that it is still there."""
-HOLD_S = 1.0
+HOLD_S = 2.0
 """What a stage waits for is told once it has waited for so long: most of it is over before."""
 LIMIT = 4000
 """Characters of a line about a stage."""
