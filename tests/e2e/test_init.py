@@ -185,9 +185,6 @@ def test_init_gitops_fills_an_empty_repository(start: Start) -> None:
     start.git(start.gitops, "add", "--all")
     start.git(start.gitops, "commit", "--quiet", "--message", "Add the shop")
     start.git(start.gitops, "push", "--quiet", "origin", "HEAD:main")
-    said = start.app.call("init-gitops", f"--folder={start.gitops}", "export", f"--path={start.gitops}")
-    assert said.code == 0, said.error
-    assert start.git(start.gitops, "status", "--porcelain") == ""
 
 
 def test_what_was_written_deploys_as_it_is(start: Start) -> None:
