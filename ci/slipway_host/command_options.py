@@ -160,7 +160,12 @@ OPTIONS = {
         _switch("--report-only", "end with exit code 0, whatever the report says"),
     ),
     "rbac": (
-        _text("--account", "NAME", "name of the ServiceAccount, its roles and their bindings", "slipway"),
+        _text(
+            "--account",
+            "NAME",
+            "name of the ServiceAccount, its roles and their bindings (default: slipway-<application>, of "
+            "several services slipway-<namespace>)",
+        ),
         _text("--account-namespace", "NAME", "namespace of the ServiceAccount", "slipway"),
         _switch("--sync-windows", "also the right to read Argo CD's projects, which no stage needs"),
         _switch("--for-plan", "only what plan needs: the account can change nothing"),

@@ -174,11 +174,12 @@ async def rbac(
 
     Args:
         call: the services.
-        account: name of the ServiceAccount.
+        account: name of the ServiceAccount; "" for one by the services' name, with `-plan` where it is that.
         account_namespace: where it is.
         sync_windows: with the one right that is optional.
         for_plan: only what `plan` needs.
     """
+    account = account or rights.account_of(call.targets) + ("-plan" if for_plan else "")
     for name in (account, account_namespace):
         if not DNS_LABEL.fullmatch(name):
             raise SettingsError(

@@ -16,7 +16,7 @@ from slipway_host.application import GROUP as ARGOCD_GROUP
 from slipway_host.together import together
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from slipway_host.kube import KubeClient
     from slipway_host.pods import Json
@@ -178,6 +178,14 @@ async def denied(kube: KubeClient, asked: Iterable[Right]) -> list[Right]:
 async def _allowed(kube: KubeClient, right: Right) -> bool:
     answer = await kube.create(REVIEWS, right.review)
     return bool(answer.get("status", {}).get("allowed"))
+
+
+def account_of(targets: Sequence[Target]) -> str:
+    """Return what the services' account is called: by the one service, or by the namespace of several.
+
+    Another repository has another one: under one name, the roles of the second would replace the first's.
+    """
+    return f"{NAME}-{targets[0].app if len(targets) == 1 else targets[0].namespace}"
 
 
 def manifests(

@@ -17,7 +17,13 @@ class RbacStage(Stage):
     async def rbac(
         self,
         service: ServiceNames = None,
-        account: Annotated[str, Doc("Name of the ServiceAccount, its roles and their bindings")] = "slipway",
+        account: Annotated[
+            str,
+            Doc(
+                "Name of the ServiceAccount, its roles and their bindings; without it, slipway-<application>, "
+                "of several services slipway-<namespace>"
+            ),
+        ] = "",
         account_namespace: Annotated[str, Doc("Namespace of the ServiceAccount")] = "slipway",
         *,
         sync_windows: Annotated[

@@ -133,7 +133,7 @@ def _account(found: list[Target]) -> str:
 def _rights(config: Config, found: list[Target]) -> str:
     postgres = targets.postgres_settings(config, admin_password=None)
     asked = [right for target in found for right in rights.rights(target, postgres)]
-    account = f"slipway-{_account(found)}"
+    account = rights.account_of(found)
     manifests = rights.manifests(
         asked, account=account, namespace=ACCOUNTS, namespaces=[target.namespace for target in found]
     )

@@ -9,7 +9,7 @@ import anyio.lowlevel
 from pydantic import SecretStr
 from ruamel.yaml import YAML
 
-from slipway_host.rights import Right, as_yaml, denied, for_plan, manifests, rights, sync_windows
+from slipway_host.rights import Right, account_of, as_yaml, denied, for_plan, manifests, rights, sync_windows
 from slipway_host.settings import (
     DatabaseSettings,
     MigrationSettings,
@@ -163,3 +163,9 @@ def test_every_role_is_bound_to_the_one_account() -> None:
     assert all(
         b["subjects"] == [{"kind": "ServiceAccount", "name": "deployer", "namespace": "ci"}] for b in bindings
     )
+
+
+def test_two_repositories_have_accounts_of_their_own_and_one_does_not_replace_the_other_s_roles() -> None:
+    other = api_target(app="ui", namespace="mosuon")
+    assert account_of([TARGET]) != account_of([other])
+    assert account_of([TARGET, other]) == "slipway-mosuon"
