@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from typing import TYPE_CHECKING, Any
 
 from slipway_host import figures
@@ -26,7 +27,7 @@ def _time(window: tuple[str, str], *, count: int, field: str = "at") -> Document
     return {
         "field": field,
         "type": "temporal",
-        "scale": {"type": "utc", "domain": list(window)},
+        "scale": {"type": "utc", "domain": list(window), "padding": 5},
         "axis": {"format": "%-d %b", "tickCount": count, "labelFlush": True},
     }
 
@@ -134,7 +135,7 @@ def counts(
         "field": "n",
         "type": "quantitative",
         "scale": {"domain": [low * 1.1, high * 1.15]},
-        "axis": _scaled({"tickMinStep": 1, "tickCount": MARKS, "labelExpr": "abs(datum.value)"}),
+        "axis": _scaled({"values": whole(low, high), "labelExpr": "abs(datum.value)"}),
     }
     return draw(_against(rows, window, y, target, mark="bar", days=len(days)), label=label)
 
@@ -142,6 +143,10 @@ def counts(
 def severities(points: Sequence[Mapping[str, Any]], window: tuple[str, str], *, label: str) -> str:
     """Return the findings at each deploy, stacked by severity: `at`, `severity`, `count`."""
     names = list(SEVERITY)
+    totals: dict[str, int] = {}
+    for point in points:
+        totals[point["at"]] = totals.get(point["at"], 0) + point["count"]
+    most = max(totals.values(), default=1)
     chart = {
         "data": values(points),
         "mark": {"type": "bar", "width": 7},
@@ -153,7 +158,7 @@ def severities(points: Sequence[Mapping[str, Any]], window: tuple[str, str], *, 
                 "field": "count",
                 "type": "quantitative",
                 "stack": "zero",
-                "axis": _scaled({"tickMinStep": 1, "tickCount": MARKS}),
+                "axis": _scaled({"values": whole(0, most)}),
             },
             "order": {"field": "order", "type": "quantitative"},
             "color": {
@@ -165,6 +170,12 @@ def severities(points: Sequence[Mapping[str, Any]], window: tuple[str, str], *, 
         },
     }
     return draw(chart, label=label)
+
+
+def whole(low: int, high: float) -> list[int]:
+    """Return marks that count things: whole numbers, 0 among them."""
+    step = max(1, -(-round(high - low) // MARKS))
+    return [*range(-(-low // step) * step, math.ceil(high) + 1, step)]
 
 
 def _scaled(axis: Mapping[str, Any]) -> Document:

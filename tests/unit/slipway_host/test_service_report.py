@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
+from slipway_host.service_charts import whole
 from slipway_host.service_report import CHARTS, service_report, value
 from support import kpi_documents, runs
 
@@ -143,3 +144,17 @@ def test_author_is_text_whatever_it_is() -> None:
 )
 def test_value_is_in_words(unit: str, amount: float, said: str) -> None:
     assert value(unit, amount) == said
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "marks"),
+    [
+        (0, 1, [0, 1]),
+        (-1, 2, [-1, 0, 1, 2]),
+        (-4, 10, [0, 5, 10]),
+        (-6, 3, [-6, -3, 0, 3]),
+        (0, 21, [0, 7, 14, 21]),
+    ],
+)
+def test_what_is_counted_is_marked_in_whole_numbers(low: int, high: float, marks: list[int]) -> None:
+    assert whole(low, high) == marks
