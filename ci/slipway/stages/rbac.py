@@ -20,8 +20,8 @@ class RbacStage(Stage):
         account: Annotated[
             str,
             Doc(
-                "Name of the ServiceAccount, its roles and their bindings; without it, slipway-<application>, "
-                "of several services slipway-<namespace>"
+                "Name of the ServiceAccount, its roles and their bindings; without it, slipway-<application>,"
+                " of several services slipway-<namespace>"
             ),
         ] = "",
         account_namespace: Annotated[str, Doc("Namespace of the ServiceAccount")] = "slipway",
