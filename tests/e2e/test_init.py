@@ -4,7 +4,6 @@ The tests of this file are one story and run in their order: `init` in a reposit
 `init-gitops` in an empty GitOps repository, what an administrator applies, and the first deploy.
 """
 
-import json
 import os
 import secrets
 import shutil
@@ -16,10 +15,11 @@ from pathlib import Path
 
 import pytest
 
-from slipway_lab import command, credentials, gitserver, lab
+from slipway_lab import command, gitserver, lab
 from slipway_lab.kubernetes import kubectl
 from slipway_lab.layout import GIT, REGISTRY, Layout
 from support.app import CALL_S, App
+from support.repository_secret import apply as argocd_may_read
 
 SERVICES = {
     "api/go.mod": "module example.com/shop/api\n\ngo 1.24\n",
@@ -113,7 +113,7 @@ def start(layout: Layout, module: str, tmp_path_factory: pytest.TempPathFactory)
     start.git(folder, "init", "--quiet", "--initial-branch=main")
     start.git(folder, "remote", "add", "origin", f"{GIT}/mosuon/{name}.git")
     start.git(gitops, "remote", "add", "origin", str(gitserver.repository(layout, f"mosuon/{name}")))
-    kubectl(layout, "apply", "-f", "-", stdin=json.dumps(_repository_secret(layout, name)))
+    argocd_may_read(layout, name)
     assert module
     yield start
     applications = ("application", name, *(f"{name}-{part}" for part in ("api", "web", "jobs")))
@@ -137,17 +137,6 @@ def start(layout: Layout, module: str, tmp_path_factory: pytest.TempPathFactory)
             )
     kubectl(layout, "delete", "namespace", name, "--ignore-not-found", "--wait=false")
     shutil.rmtree(gitserver.repository(layout, f"mosuon/{name}"))
-
-
-def _repository_secret(layout: Layout, name: str) -> dict[str, object]:
-    labels = {"argocd.argoproj.io/secret-type": "repository"}
-    account = {"username": credentials.GIT_READER, "password": credentials.read(layout, "git-reader")}
-    return {
-        "apiVersion": "v1",
-        "kind": "Secret",
-        "metadata": {"name": name, "namespace": "argocd", "labels": labels},
-        "stringData": {"type": "git", "url": f"{GIT}/mosuon/{name}.git", **account},
-    }
 
 
 def test_init_writes_what_is_missing_and_leaves_the_rest(start: Start) -> None:
