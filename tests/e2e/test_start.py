@@ -29,7 +29,7 @@ MIRROR = "\nscanner:\n  databases: [10.86.0.1:5001/aquasecurity/trivy-db:2]\n"
 @pytest.fixture
 def name(layout: Layout) -> Iterator[str]:
     """Name of the service; all that the page makes of it goes at the end."""
-    found = f"hello{secrets.token_hex(3)}"
+    found = f"n{secrets.token_hex(4)}"
     bare = gitserver.create(layout, f"mosuon/{found}-k8s")
     argocd_may_read(layout, f"{found}-k8s")
     yield found
@@ -101,7 +101,7 @@ def test_page_for_new_users_is_true(layout: Layout, module: str, name: str, tmp_
 def _run(step: Command, folder: Path, environ: dict[str, str]) -> subprocess.CompletedProcess[str]:
     """Run a line in a folder; where it ends, the next one begins: the output's last line says where."""
     done = subprocess.run(
-        ["bash", "-c", f"{step.line}\ncode=$?\npwd\nexit $code"],
+        ["bash", "-c", f"{step.line}\ncode=$?\necho\npwd\nexit $code"],
         cwd=folder,
         env=environ,
         stdout=subprocess.PIPE,

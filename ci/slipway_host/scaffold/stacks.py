@@ -247,7 +247,8 @@ def _python_entry(tree: Tree, folder: str, wanted: set[str]) -> tuple[list[str],
             ], ""
         if served and "gunicorn" in wanted:
             return ["sh", "-c", f"exec gunicorn {module}:{served[1]} --bind 0.0.0.0:${{PORT:-4000}}"], ""
-        if "__main__" in text:
+        # An application object needs a server; anything else that is called so is there to be run.
+        if "__main__" in text or (name == "main.py" and not served):
             return ["python", name], ""
     packages = [path for path in tree.below(folder, ["/__main__.py"]) if not code.TESTS.search(path)]
     if len(packages) == 1:

@@ -48,7 +48,8 @@ def test_the_examples_get_what_their_teams_wrote(tmp_path: Path) -> None:
         files = {
             path.relative_to(EXAMPLES / folder).as_posix(): path.read_text()
             for path in (EXAMPLES / folder).rglob("*")
-            if path.is_file() and path.name not in {"slipway.yaml", "dagger.json"}
+            # What tools have left in the folder is none of the team's.
+            if path.is_file() and not {"slipway.yaml", "dagger.json", ".ruff_cache"} & set(path.parts)
         }
         config = load_config(outcome_of(tmp_path / folder, files, name).new["slipway.yaml"])
         made, wanted = config.services[name], ours.services[name]
@@ -83,6 +84,8 @@ def test_the_examples_get_what_their_teams_wrote(tmp_path: Path) -> None:
         ({"package.json": '{"dependencies": {"next": "16"}}'}, "Next.js, Node.js 24 with npm", ""),
         ({"requirements.txt": "fastapi\nuvicorn\n", "main.py": "app = FastAPI()\n"}, "Python 3.13", "python"),
         ({"requirements.txt": "x\n", "jobs/__main__.py": ""}, "Python 3.13", "python"),
+        ({"requirements.txt": "", "main.py": "serve_forever()\n"}, "Python 3.13", "python"),
+        ({"requirements.txt": "fastapi\n", "main.py": "app = FastAPI()\n"}, "Python 3.13", ""),
         ({"pyproject.toml": '[project]\nrequires-python = ">=3.14"\n'}, "Python 3.14", ""),
         ({"package.json": '{"scripts": {"start": "tsx watch src/a.ts"}}'}, "Node.js 24 with npm", ""),
     ],
