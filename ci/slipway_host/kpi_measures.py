@@ -180,7 +180,8 @@ def lead_time(found: Sample) -> Measured:
     brought = [event for event in found.deployments if not event.again]
     seconds = [one for event in brought for one in event.lead_s]
     left_out = sum(event.leads_unknown for event in brought)
-    why = "the source commits are not known here" if brought else "no deployment"
+    # What the first one brought is not known, and what never became healthy was not delivered.
+    why = "no healthy one after the first brought commits that are known here" if brought else "no deployment"
     return _durations(seconds, f"{_plural(len(seconds), 'commit')}", why=why, left_out=left_out)
 
 
