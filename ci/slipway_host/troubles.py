@@ -142,9 +142,15 @@ async def _events(kube: KubeClient, target: Target, pod: str, reason: str = "") 
 
 
 async def without_pull_secret(kube: KubeClient, target: Target, pod: str) -> bool:
-    """Say whether the kubelet pulled without the pull secret, or whether nobody knows."""
+    """Say whether the kubelet pulled without a pull secret that is there, or whether nobody knows.
+
+    One that is not there will not be the next time either.
+    """
     try:
-        return bool(await _events(kube, target, pod, pods.NO_PULL_SECRET))
+        if not await _events(kube, target, pod, pods.NO_PULL_SECRET):
+            return False
+        path = f"/api/v1/namespaces/{target.namespace}/secrets/{target.secrets.pull_secret}"
+        return await kube.find(path) is not None
     except (AccessDeniedError, TransientError):
         return True  # some seconds more do less harm than a failed deploy
 

@@ -84,6 +84,11 @@ async def test_a_refused_pull_without_its_secret_gets_until_the_kubelet_tries_ag
     # The kubelet had the pull secret, and the registry refuses it: nothing is to be waited for.
     with pytest.raises(RolloutFailedError, match="refuses the node's credentials"):
         await run(Cluster(failing, failing, DONE), fatal_after_s=0)
+    # There is none, and there will be none.
+    without = Cluster(failing, failing, DONE)
+    without.events, without.pull_secret = cluster.events, None
+    with pytest.raises(RolloutFailedError, match="refuses the node's credentials"):
+        await run(without, fatal_after_s=0)
 
 
 async def test_a_pull_that_keeps_failing_ends_the_wait_with_its_first_cause() -> None:
