@@ -28,8 +28,8 @@ UNREACHED = "the node does not reach the registry"
 DENIED = "the registry refuses the node's credentials, or the repository does not exist"
 DENIED_GRACE_S = 20.0
 """A kubelet may pull without a pull secret that it has not seen yet ("failed to sync secret cache"), and
-tries again 10 to 15 seconds later, a busy one after that: longer than other failed pulls are given. It says so
-in an event."""
+tries again 10 to 15 seconds later, a busy one after that: longer than other failed pulls are given. It says
+so in an event."""
 NO_PULL_SECRET = "FailedToRetrieveImagePullSecret"  # noqa: S105 - the event's reason
 _PULL_CAUSES = (
     (r"\b429\b|toomanyrequests|rate limit", "the registry limits the rate of pulls"),
