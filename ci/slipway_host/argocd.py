@@ -188,7 +188,8 @@ class _Sync:
         )
         if decision.line != self.line:
             self.line = decision.line
-            self.report(decision.line)
+            # What is done to somebody else's work is no state of a wait that may go unsaid.
+            self.report(f"WARNING: {decision.line}" if decision.action == "terminate" else decision.line)
         if decision.action == "request":
             # A descendant is applied as it is: our commit alone would undo what came after it.
             revision = synced or operated or commit
