@@ -144,7 +144,7 @@ async def test_a_foreign_operation_is_ended_where_that_is_asked_for() -> None:  
     result = await run(kube, lines, terminate=True)
 
     assert result.status is Status.SUCCEEDED
-    assert "ending the sync of mallory, as asked" in lines
+    assert "WARNING: ending the sync of mallory, as asked" in lines
     assert len(kube.operations) == 1
 
 
