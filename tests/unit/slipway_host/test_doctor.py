@@ -81,7 +81,7 @@ class Server:
         assert database == "postgres"
         if "'database'" not in query:
             return json.dumps(self.said)
-        there = {"role": None, "database": None, "readers": {}, "available": []}
+        there: dict[str, object] = {"role": None, "database": None, "readers": {}, "available": []}
         return json.dumps({**there, "lacking": [], "lackingInside": []})
 
 
