@@ -17,6 +17,7 @@ class Scale:
     """Sizes; `make chaos` takes the full ones, `make test` the quick ones."""
 
     services: int
+    racers: int
     writers: int
     writing_s: float
     setups: int
@@ -26,13 +27,14 @@ class Scale:
 
 FULL = Scale(
     services=30,
+    racers=50,
     writers=50,
     writing_s=300,
     setups=32,
     names=10_000,
     log_megabytes=1024,
 )
-QUICK = Scale(services=6, writers=6, writing_s=8, setups=4, names=500, log_megabytes=50)
+QUICK = Scale(services=6, racers=8, writers=6, writing_s=8, setups=4, names=500, log_megabytes=50)
 
 
 def chosen() -> Scale:

@@ -24,6 +24,8 @@ from slipway_host.settings import GitSettings
 from slipway_lab import command, credentials, gitserver
 from slipway_lab.layout import GIT, Layout
 
+P95_S = 60.0
+"""Two cores that carry server, writers and rival make some commit a second, and the first 50 come at once."""
 PAUSE_S = 60.0
 """A writer's longest pause between two deploys: 50 of them make some 100 deploys a minute."""
 
@@ -149,4 +151,4 @@ async def test_writers_beside_a_rival_lose_nothing(
     assert len(history) == 1 + len(seen.commits) + sum(words[2:3] == ["rival"] for words in history)
     for app, tag in seen.last.items():
         assert f'"{tag}"' in command.run(["git", "-C", bare, "show", f"main:apps/{app}/values.yaml"])
-    assert p95 <= 30
+    assert p95 <= P95_S
