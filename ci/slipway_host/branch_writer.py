@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 # How long a rival's accepted push may take to become visible after ours was rejected for it.
 LOOKS_S = (0.1, 0.4, 1.0)
+FRESH_S = 0.3
+"""What a lost race has shown of the branch is as good as a fetch for so long: one more may lose the next."""
 
 _SHORTEST_HASH = 7
 
@@ -153,6 +155,7 @@ class BranchWriter:
         self._wanted = wanted
         self._made: dict[str, tuple[str, ...]] = {}
         self._seen: Edit | None = None
+        self._read_at = -FRESH_S
 
     async def look(self, attempt: int) -> GitOpsResult | None:
         """Read the branch, and return what it holds where that is all that it needs; else None.
@@ -172,7 +175,9 @@ class BranchWriter:
         """Read the branch, commit what it lacks, push, and return what the branch holds then."""
         head, edit, self._seen = self._copy.head, self._seen, None
         if edit is None:
-            head = await self._copy.fetch()
+            if anyio.current_time() - self._read_at > FRESH_S:
+                await self._copy.fetch()
+            head = self._copy.head
             # A push whose answer was lost may have landed since.
             if landed := await self._landed(attempt):
                 return landed
@@ -195,6 +200,7 @@ class BranchWriter:
             if landed := await self._landed(attempt):
                 return landed
             if self._copy.head != head:
+                self._read_at = anyio.current_time()
                 branch = self._settings.branch
                 raise PushRejectedError(f"{branch} moved while this commit was made") from error
             if not isinstance(error, PushRejectedError):

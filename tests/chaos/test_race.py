@@ -16,7 +16,7 @@ from slipway_lab import command, credentials, gitserver
 from slipway_lab.layout import GIT, Layout
 
 FOLDERS = [str(Path(__file__).parents[2] / "ci"), str(Path(__file__).parents[1])]
-AS_LONG = 1.5
+AS_LONG = 3
 """The middle of the field may take this many times what careful scripts take: two races differ."""
 
 
