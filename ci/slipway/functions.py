@@ -110,7 +110,7 @@ def page() -> str:
 
 
 def _section(name: str, function: Any) -> str:
-    text = inspect.cleandoc(inspect.getdoc(function) or "").partition("\n\nRaises:")[0]
+    text = (inspect.getdoc(function) or "").partition("\n\nRaises:")[0]
     found = arguments(function)
     return f"### {kebab(name)}\n\n{text}\n\n{_table(found)}" if found else f"### {kebab(name)}\n\n{text}\n"
 
@@ -132,9 +132,7 @@ def _argument(name: str, annotation: Any, default: Any) -> Argument:
     return Argument(
         flag=f"--{kebab(shown)}",
         kind=_kind(kind),
-        default=""
-        if default in (None, "", False) or required or not isinstance(default, (str, int))
-        else str(default),
+        default=str(default) if default and not required and isinstance(default, (str, int)) else "",
         required=required,
         meaning=docs[0],
     )

@@ -83,9 +83,7 @@ async def commit_images(
             return await _written(BranchWriter(settings, copy, lacking), settings, report, deadline_s)
         async with pull_requests.PullRequestClient(wanted, _token(settings)) as client:
             proposer = Proposer(settings, wanted, copy, client, changes, run_id)
-            tries = _Tries(report, settings.branch)
-            with _deadline(tries, deadline_s):
-                done = await _repeated(proposer.write, tries)
+            done = await _proposed(proposer, settings, report, deadline_s)
             if done.status is not Status.WAITING or not wanted.wait:
                 return done
             merge = await wait_merged(client, done, deadline_s=wanted.wait_s, report=report)
@@ -128,9 +126,7 @@ async def commit_edit(
             return await _written(writer, settings, report, deadline_s)
         async with pull_requests.PullRequestClient(wanted, _token(settings)) as client:
             proposer = EditProposer(settings, wanted, copy, client, edit, what)
-            tries = _Tries(report, settings.branch)
-            with _deadline(tries, deadline_s):
-                return await _repeated(proposer.write, tries)
+            return await _proposed(proposer, settings, report, deadline_s)
 
 
 async def check_proposals(settings: GitSettings) -> None:
@@ -170,6 +166,15 @@ async def _written(
             writer.forget()
         async with turn:
             return await _repeated(writer.write, tries)
+
+
+async def _proposed(
+    proposer: Proposer | EditProposer, settings: GitSettings, report: Report, deadline_s: float
+) -> GitOpsResult:
+    """Propose to a branch: each proposal has a branch of its own, and waits for no turn."""
+    tries = _Tries(report, settings.branch)
+    with _deadline(tries, deadline_s):
+        return await _repeated(proposer.write, tries)
 
 
 @contextmanager

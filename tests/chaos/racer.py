@@ -26,10 +26,9 @@ CHANCE = random.SystemRandom()
 ASK = '#!/bin/sh\ncase $1 in User*) echo "$RACER_USER" ;; *) echo "$RACER_TOKEN" ;; esac\n'
 
 
-def by_slipway(url: str, app: str) -> int:
-    """Deploy, and return the tries."""
-    commit = f"{CHANCE.getrandbits(160):040x}"
-    change = ImageChange(
+def deploy_of(app: str, commit: str) -> ImageChange:
+    """Return what a deploy of a commit says of an application."""
+    return ImageChange(
         app=app,
         path=f"apps/{app}/values.yaml",
         tag=commit[:8],
@@ -37,6 +36,11 @@ def by_slipway(url: str, app: str) -> int:
         write_digest=False,
         source_commit=commit,
     )
+
+
+def by_slipway(url: str, app: str) -> int:
+    """Deploy, and return the tries."""
+    change = deploy_of(app, f"{CHANCE.getrandbits(160):040x}")
     token = SecretStr(os.environ["RACER_TOKEN"])
     settings = GitSettings(url=url, branch="main", username=os.environ["RACER_USER"], token=token)
 

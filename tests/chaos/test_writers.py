@@ -15,10 +15,10 @@ import pytest
 from pydantic import SecretStr
 
 from chaos.conftest import Note, Scale
+from chaos.racer import deploy_of
 from chaos.world import GIT_AS
 from slipway_host.errors import DeliveryError
 from slipway_host.gitops import commit_images
-from slipway_host.image_change import ImageChange
 from slipway_host.progress import silent
 from slipway_host.settings import GitSettings
 from slipway_lab import command, credentials, gitserver
@@ -70,14 +70,7 @@ async def write(
     until = time.monotonic() + writing_s
     while time.monotonic() < until:
         commit = f"{number.getrandbits(160):040x}"
-        change = ImageChange(
-            app=app,
-            path=f"apps/{app}/values.yaml",
-            tag=commit[:8],
-            digest=None,
-            write_digest=False,
-            source_commit=commit,
-        )
+        change = deploy_of(app, commit)
         began = time.monotonic()
         try:
             done = await commit_images(settings, [change], run_id=app, report=silent, deadline_s=120)

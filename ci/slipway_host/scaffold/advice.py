@@ -84,11 +84,7 @@ RULES: tuple[tuple[str, Callable[[Command], bool], str], ...] = (
     ),
     (
         "scales to 0: an outage that no rollout needs",
-        lambda c: (
-            c.program == "kubectl"
-            and "scale" in c.raw
-            and any(re.search(r"replicas[= ]0", c.text) for _ in (0,))
-        ),
+        lambda c: c.program == "kubectl" and "scale" in c.raw and bool(re.search(r"replicas[= ]0", c.text)),
         "drop it; `rollback` needs none either",
     ),
     (
