@@ -112,6 +112,7 @@ class Clone(Log):
             # The refused filter is in the configuration by now, and would be sent again.
             await self._program.local("config", "--remove-section", "remote.origin")
             await self._program.local("config", "remote.origin.url", self._settings.url)
+            self._shape = ()
             await self._fetch()
         except NoBranchError:
             if not self._may_create:
