@@ -40,17 +40,16 @@ async def named(case: Case) -> str:
             if quotes
             else f'write image.tag: "" to {path}, then {case.call("deploy")}',
         ) from error
-    tag = values.read_tag(data)
+    tag, (run, function) = values.read_tag(data), of_head(case, seen)
     if tag is None:
         raise BrokenLinkError(
-            f"{where} has an empty image.tag: nothing was deployed yet", fix=case.call("deploy")
+            f"{where} has an empty image.tag: nothing was deployed yet", fix=case.call(function), evidence=run
         )
     _same_repository(case, values.read_repository(data), where)
     case.digest = values.read_digest(data) or ""
     pinned = f" and {case.digest}" if case.digest else ""
     if tag == case.head_tag:
         return f"{where} names {tag}{pinned}, HEAD's tag"
-    run, function = of_head(case, seen)
     found = f"{await _head_image(case)}; {run}"
     if case.expect_head:
         raise BrokenLinkError(

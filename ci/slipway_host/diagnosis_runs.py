@@ -115,7 +115,7 @@ def of_head(case: Case, seen: Branch) -> tuple[str, str]:
     runs = [one for one in seen.runs if one.receipt.tag == case.head_tag]
     if not runs:
         why = f": {seen.silence}" if seen.silence else ""
-        return f"no run of it is known{why}", "deploy"
+        return f"no run of HEAD is known{why}", "deploy"
     run, name = runs[0].service, runs[0].receipt.run
     if run.status == "Waiting":
         return f"run {name} waits for the merge of {quote(run.pull_request)}", "deploy"

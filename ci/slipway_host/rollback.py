@@ -167,14 +167,14 @@ async def uncommitted(copy: Clone, branch: str, target: Target, way: Way) -> tup
     at = await copy.fetch_tip(branch)
     since = dt.datetime.fromisoformat(way.since)
     kept = (await receipts.held(copy, at or "", [target], since=since))[target.service]
-    return tuple(
-        one
-        for one in kept.receipts
-        if (done := one.service.stage("migrate"))
-        and done.status == "Succeeded"
-        and not one.receipt.gitops_commit
-        and done.outputs.get("job") not in way.jobs
-    )
+    found: dict[str, Stored] = {}
+    for one in kept.receipts:
+        done = one.service.stage("migrate")
+        job = str(done.outputs.get("job", "")) if done and done.status != "Failed" else ""
+        if job and job not in way.jobs and not one.receipt.gitops_commit:
+            # Newest first: of several runs that found the same Job, the one that ran it stays.
+            found[job] = one
+    return tuple(found.values())
 
 
 def warning(way: Way, target: Target) -> str:

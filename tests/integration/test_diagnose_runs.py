@@ -78,7 +78,7 @@ async def test_without_any_receipt_no_run_is_known_and_nothing_is_guessed(case: 
     found = await diagnose(case)
     assert found.error is None, found.text()
     assert said(found)["tests"] == f"unknown: no run of {TAG} in dev is known"
-    assert any(note.endswith("; no run of it is known") for note in found.notes)
+    assert any(note.endswith("; no run of HEAD is known") for note in found.notes)
     off = await diagnose(replace(case, branch=None, git=replace(case.git, receipts="")))
     why = f"unknown: no run of {TAG} in dev is known: gitops.receipts.store is false"
     assert said(off)["scan"] == why

@@ -175,5 +175,5 @@ def test_a_service_that_was_held_back_has_no_failed_stage_and_a_cause() -> None:
 def test_without_a_run_of_head_that_is_said() -> None:
     of = case(silence="receipts cannot be read")
     assert of.branch
-    told = ("no run of it is known: receipts cannot be read", "deploy")
+    told = ("no run of HEAD is known: receipts cannot be read", "deploy")
     assert diagnosis_runs.of_head(of, of.branch) == told

@@ -259,6 +259,7 @@ async def test_a_migration_whose_run_brought_no_commit_is_known_by_its_receipt(r
     await migrated(remote, A, "api-migrate-aaaa1111-00000000")
     await migrated(remote, B, "api-migrate-bbbb2222-00000000")
     await keep(1, C, "api-migrate-cccc3333-00000000")
+    await keep(4, C, "api-migrate-cccc3333-00000000")
     await keep(2, B, "api-migrate-bbbb2222-00000000")
     await keep(3, D, "api-migrate-dddd4444-00000000", written="d" * 40)
     async with git.clone(settings, protocols=("file",)) as copy:
@@ -266,7 +267,7 @@ async def test_a_migration_whose_run_brought_no_commit_is_known_by_its_receipt(r
         way = await rollback.find(copy, MIGRATING, to="", revert="")
         assert way
         found = await rollback.uncommitted(copy, settings.receipts, MIGRATING, way)
-        assert [one.receipt.commit for one in found] == [C]
+        assert [(one.receipt.commit, one.receipt.run[:8]) for one in found] == [(C, "20990801")]
         later = replace(way, since="2100-01-01T00:00:00+00:00")
         for nothing in (
             await rollback.uncommitted(copy, "", MIGRATING, way),
