@@ -218,7 +218,9 @@ class Delivery:
             self.kube, self.target, digest=digest, report=self.report, allowed=self.allowed.migration
         )
 
-    def change(self, *, digest: str, source_url: str, ancestors: frozenset[str] | None) -> ImageChange:
+    def change(
+        self, *, digest: str, source_url: str, ancestors: frozenset[str] | None, migration: str = ""
+    ) -> ImageChange:
         """Return what the GitOps repository has to say of this service."""
         target = self.target
         return ImageChange(
@@ -230,6 +232,7 @@ class Delivery:
             source_commit=target.commit,
             source_url=source_url or None,
             ancestors=ancestors,
+            migration=migration,
             service=target.service,
             before=self.allowed.values,
         )

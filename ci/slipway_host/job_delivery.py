@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from slipway_host.handover import Handover
     from slipway_host.intake import Intake
     from slipway_host.kube import KubeClient
+    from slipway_host.notifications import Teller
     from slipway_host.passage import Accounts
     from slipway_host.plan import Plan
     from slipway_host.remote_image import RemoteImage
@@ -71,9 +72,10 @@ class DeliveryJob:
 
     async def deploy(self) -> Outcome:
         """Deliver the images, until they are proven to run."""
-        async with telling(self._call, commit=self._call.targets[0].commit) as teller:
+        commit, planned = self._call.targets[0].commit, self._plan is not None
+        async with telling(self._call, commit=commit, planned=planned) as teller:
             try:
-                ways = await self._delivered()
+                ways = await self._delivered(teller)
             except DeliveryError as error:
                 said = str(error.at("deploy", next_command=self._command))
                 await self._call.keep({**self._document([]), "error": said}, [])
@@ -95,7 +97,7 @@ class DeliveryJob:
             source=call.source_url,
         )
 
-    async def _delivered(self) -> list[Passage]:
+    async def _delivered(self, teller: Teller) -> list[Passage]:
         call = self._call
         accounts, images = await self._brought()
         names = ", ".join(target.service for target in call.targets)
@@ -104,6 +106,7 @@ class DeliveryJob:
             ways = self._passages(kube, accounts, images)
             if self._plan:
                 await foresight.hold(self._plan, ways, foresight.wish(call, ways, await self._ancestors()))
+                await teller.begin()
 
             async def prepare(one: Passage) -> None:
                 await one.check()

@@ -124,6 +124,12 @@ class Passage(Way):
         if self.delivery.target.migration:
             await self.run.stage("migrate", partial(self.delivery.migrate, self.digest))
 
+    @property
+    def migrated(self) -> str:
+        """The Job that has migrated the database for the image, in this run or before; empty for none."""
+        done = self.run.results.get("migrate")
+        return str(done.outputs["job"]) if done else ""
+
     async def arrive(self) -> None:
         """Wait until what was committed is proven to run; a pull request that waits is the end."""
         if self.run.results["gitops"].status is Status.WAITING:
@@ -175,7 +181,9 @@ async def commit_images(
         ancestors: full hashes of older commits of it, which tell a newer deploy from an older one.
     """
     changes = {
-        passage: passage.delivery.change(digest=passage.digest, source_url=source_url, ancestors=ancestors)
+        passage: passage.delivery.change(
+            digest=passage.digest, source_url=source_url, ancestors=ancestors, migration=passage.migrated
+        )
         for passage in passages
         if passage.run.error is None
     }

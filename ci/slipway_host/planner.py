@@ -19,7 +19,7 @@ from slipway_host import (
 )
 from slipway_host.application import read_application
 from slipway_host.errors import AccessDeniedError, DeadlineError, TerminalError
-from slipway_host.gitops_preview import UNKNOWN
+from slipway_host.gitops_preview import UNKNOWN, UNKNOWN_JOB
 from slipway_host.plan import VERSION, DatabasePlan, Plan, Refusal, SecretsPlan, ServicePlan, config_digest
 from slipway_host.run import instant
 from slipway_host.together import together
@@ -86,8 +86,9 @@ async def plan(passages: Sequence[Passage], wish: Wish) -> Plan:
             digest=wish.images[passage.name].digest or UNKNOWN,
             source_url=wish.source_url,
             ancestors=wish.ancestors,
+            migration=(one.migration.job or UNKNOWN_JOB) if one.migration else "",
         )
-        for passage in passages
+        for passage, one in zip(passages, looks, strict=True)
     ]
     apps = {one.target.app: one.app for one in looks if one.app}
     branch = await gitops_preview.preview(settings, changes, apps=apps)

@@ -139,7 +139,7 @@ class Retreat:
                         f"the branch names {way.left} by now, and not {self._wish.leaving}", stage="preflight"
                     )
                 if way:
-                    found.append((target, way))
+                    found.append((target, await self._migrated(copy, accounts.git.receipts, target, way)))
         if not found:
             raise NotFoundError(
                 f"commit {self._wish.revert[:12]} changed no image of "
@@ -148,6 +148,14 @@ class Retreat:
                 next_command=command("history"),
             )
         return found
+
+    async def _migrated(self, copy: git.Clone, branch: str, target: Target, way: Way) -> Way:
+        """Return a way with the migrations of runs that brought no commit, as far as receipts can be read."""
+        try:
+            return replace(way, uncommitted=await rollback.uncommitted(copy, branch, target, way))
+        except DeliveryError as error:
+            self._call.report(f"WARNING: receipts of runs cannot be read: {error.cause}")
+            return way
 
     def _document(self, returns: Sequence[Return]) -> dict[str, Any]:
         return release_document(

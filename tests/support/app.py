@@ -117,6 +117,10 @@ class App:
         """Return the newest commit of the GitOps repository that touched an application, this one first."""
         return self._gitops("log", "-1", "--format=%H", "main", "--", f"apps/{name or self.name}").strip()
 
+    def gitops_message(self) -> str:
+        """Return the message of that commit."""
+        return self._gitops("log", "-1", "--format=%B", self.gitops_head())
+
     def tags(self, tag: str) -> list[str]:
         """Return the tag, where the registry's storage has it for this service; nothing otherwise."""
         repositories = self.layout.state / "registry/docker/registry/v2/repositories"

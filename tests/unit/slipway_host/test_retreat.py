@@ -80,7 +80,7 @@ def call(*names: str, environments: dict[str, Any] | None = None) -> Call:
 
 
 def way(**more: Any) -> Way:
-    whole = {"left": "bad", "tag": "good", "source": "", "digest": "", "deploys": 1, "known": True}
+    whole = {"left": "bad", "tag": "good", "source": "", "digest": "", "known": True}
     return Way(**{**whole, **more})
 
 
