@@ -101,6 +101,11 @@ def test_the_plan_is_done_and_then_nothing_is_left(world: PlannedWorld) -> None:
     assert done.stdout.rstrip().endswith("\nNothing would change.")
     assert "smoke" not in done.stdout
     assert world.snapshot() == before
+    # By hand it runs again, though it has passed.
+    alone = world.run("smoke")
+    assert alone.returncode == 0, alone.stderr
+    assert alone.stdout.startswith("api: Succeeded: Job ")
+    assert "asked 200" in alone.stderr
 
 
 def test_a_change_of_one_commit_is_one_line(world: PlannedWorld) -> None:

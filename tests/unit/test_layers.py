@@ -137,6 +137,7 @@ LAYERS = {
         "scaffold/draft",
         "scaffold/gitops_repository",
         "scaffold/leftovers",
+        "scaffold/node_packages",
         "scaffold/outcome",
         "scaffold/repository",
         "scaffold/script",
