@@ -35,7 +35,7 @@ exit codes:
 """
 COMMANDS = {
     "deploy": (
-        "deliver pushed images: Secrets, database, GitOps commit, sync, rollout, health, proof",
+        "deliver pushed images: Secrets, database, GitOps commit, sync, rollout, health, smoke, proof",
         "slipway-host deploy\n  slipway-host deploy --receipt receipt.json --service api",
     ),
     "plan": (
