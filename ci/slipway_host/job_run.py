@@ -104,6 +104,7 @@ class JobRun:
             other = f" while Job {self.waits_for} runs" if self.waits_for else ""
             raise self.error(DeadlineError, f"not begun in {seconds} s{other}") from None
         if made is None:
+            self.ended = True
             return self._result(Status.SKIPPED, "has run already")
         self.report(f"{self.stage}: Job {self.name} {'created' if made else 'runs already: waiting for it'}")
         try:
