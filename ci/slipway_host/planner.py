@@ -15,6 +15,7 @@ from slipway_host import (
     plan_text,
     pull_secret,
     secrets,
+    smoke,
     sync_preview,
 )
 from slipway_host.application import read_application
@@ -122,6 +123,7 @@ class _Look:
     database: DatabasePlan | None = None
     migration: MigrationPlan | None = None
     sync: SyncPlan | None = None
+    gates: tuple[str, ...] = ()
     refused: list[Refusal] = field(default_factory=list)
     facts: dict[str, str] = field(default_factory=dict)
 
@@ -147,6 +149,7 @@ class _Look:
         if found:
             self.sync, facts = found
             self.facts |= facts
+        await self._smoke()
 
     def document(self, branch: GitOpsPreview) -> ServicePlan:
         """Return the service's part of the plan."""
@@ -158,7 +161,7 @@ class _Look:
             namespace=self.target.namespace,
             values=self.target.values,
             values_before=branch.before.get(self.target.app, ""),
-            gates=self.wish.gates.get(self.passage.name, ()),
+            gates=(*self.wish.gates.get(self.passage.name, ()), *self.gates),
             image=self.image,
             secrets=self.secrets,
             database=self.database,
@@ -254,6 +257,17 @@ class _Look:
         self.migration = await self._asked("migrate", look)
         if self.migration and self.migration.job:
             self.facts[f"migration Job {self.migration.job}"] = self.migration.state
+
+    async def _smoke(self) -> None:
+        settings = self.target.smoke
+        if settings is None:
+            return
+        acts = self.sync is None or self.sync.acts
+        look = partial(smoke.passed, self.delivery.kube, self.target, settings, digest=self.image.digest)
+        if acts or not await self._asked("smoke", look):
+            self.gates = (
+                f"smoke: `{' '.join(settings.command)}` has to pass, as a Job that asks the new pods",
+            )
 
     async def _sync(self, app: Application, head: str, *, commits: bool) -> tuple[SyncPlan, dict[str, str]]:
         return await sync_preview.preview(

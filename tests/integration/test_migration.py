@@ -15,8 +15,7 @@ from slipway_host.delivery import Delivery
 from slipway_host.errors import DeadlineError, MigrationFailedError
 from slipway_host.kube import KubeClient
 from slipway_host.kube_http import Json
-from slipway_host.migration import migrate
-from slipway_host.migration_job import name_of
+from slipway_host.migration import migrate, name_of
 from slipway_host.namespaces import ensure_namespace
 from slipway_host.passage import Accounts, Passage, commit_images
 from slipway_host.progress import silent
