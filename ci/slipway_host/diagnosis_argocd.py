@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import anyio
 
 from slipway_host import comparison, gitops, pods
-from slipway_host.application import FAILED, REFRESH, Holds, read_application, watched_application
+from slipway_host.application import FAILED, Holds
 from slipway_host.diagnosis_case import BrokenLinkError
 from slipway_host.errors import AccessDeniedError, NotFoundError, quote
 from slipway_host.progress import silent
@@ -48,7 +48,7 @@ def _patch(case: Case, spec: Json) -> str:
 async def application(case: Case) -> str:
     """Read the Application: it exists, follows our branch and our file, and can be compared."""
     try:
-        app = await read_application(case.kube, case.target)
+        app = await case.applications.read(case.target)
     except NotFoundError as error:
         if not case.manifest or "CRD" in error.cause:
             raise
@@ -117,16 +117,15 @@ async def _fresh(case: Case, app: Application) -> Application:
     if case.branch_head in app.revisions and _age_s(app.reconciled_at) < FRESH_S and not app.refreshing:
         return app
     before = app.reconciled_at
-    path = f"{watched_application(target).path}/{target.app}"
     try:
-        await case.kube.patch(path, {"metadata": {"annotations": {REFRESH: "normal"}}})
+        await case.applications.refresh(app)
     except AccessDeniedError as error:
         case.notes.append(f"Argo CD was not asked to compare anew: {error.cause}")
         return app
     case.notes.append("Argo CD was asked for a new comparison: an annotation, and all that was changed")
     with anyio.move_on_after(REFRESH_S):
         while True:
-            app = await read_application(case.kube, target)
+            app = await case.applications.read(target)
             if not app.refreshing:
                 return app
             await anyio.sleep(POLL_S)
@@ -153,9 +152,7 @@ def _incomparable(case: Case, kind: str, message: str, source: Json) -> BrokenLi
         "path": f"{clone} && ls gitops/{posixpath.dirname(path)}; kubectl -n {target.argocd_namespace} "
         f"edit application {target.app}",
         "render": f"{clone} && helm template {target.app} gitops/{path} --values gitops/{target.values}",
-        "destination": "kubectl -n "
-        + target.argocd_namespace
-        + f" get appproject {case.app.project} -o yaml",
+        "destination": case.app.project_command,
     }.get(judged.kind, case.app.command)
     return BrokenLinkError(f"Argo CD {judged.cause}", fix=fix, evidence=f"{kind}: {quote(message)}")
 
@@ -254,9 +251,8 @@ def _window(case: Case, said: str) -> BrokenLinkError:
 
 async def _windows(case: Case) -> str:
     """Return the project's windows that concern the Application, with what each does; empty if unknown."""
-    path = f"{watched_application(case.target).path.rpartition('/')[0]}/appprojects/{case.app.project}"
     try:
-        project = await case.kube.find(path) or {}
+        found = await case.applications.windows(case.app)
     except AccessDeniedError:
         return ""
-    return comparison.windows(project, case.app.body)
+    return "; ".join(comparison.window(one) for one in found or ())

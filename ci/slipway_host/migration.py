@@ -199,7 +199,7 @@ class _Migration:
 
             # Raised inside, an error would leave the task group wrapped in a group.
             try:
-                await waiting.watching(self._kube, watched, loop, self._report)
+                await waiting.watching(waiting.in_cluster(self._kube, watched), loop, self._report)
             except DeliveryError as error:
                 outcome = error
             tasks.cancel_scope.cancel()

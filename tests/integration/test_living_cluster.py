@@ -14,6 +14,7 @@ import pytest
 from pydantic import SecretStr
 
 from slipway_host import delivery as stages
+from slipway_host.applications import KubernetesApplications
 from slipway_host.config import Generated
 from slipway_host.delivery import Delivery
 from slipway_host.errors import ConflictError
@@ -123,7 +124,13 @@ class World:
         kubectl(self.layout, "apply", "-f", "-", stdin=json.dumps(body))
 
     def delivery(self, kube: KubeClient) -> Delivery:
-        return Delivery(target=self.target, kube=kube, run_id="living", report=silent)
+        return Delivery(
+            target=self.target,
+            kube=kube,
+            applications=KubernetesApplications(kube),
+            run_id="living",
+            report=silent,
+        )
 
 
 @pytest.fixture

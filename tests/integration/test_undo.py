@@ -10,6 +10,7 @@ import anyio
 import pytest
 
 from slipway_host import suspension, undo
+from slipway_host.applications import KubernetesApplications
 from slipway_host.errors import ConflictError, NotFoundError
 from slipway_host.kube import KubeClient
 from slipway_host.progress import silent
@@ -147,11 +148,19 @@ class World:
 
     async def undo(self, kube: KubeClient, number: int = 0) -> StageResult:
         return await undo.undo(
-            kube, self.target, number=number, by="ann", since=WHEN, report=silent, deadline_s=WAIT_S
+            kube,
+            KubernetesApplications(kube),
+            self.target,
+            number=number,
+            by="ann",
+            since=WHEN,
+            report=silent,
+            deadline_s=WAIT_S,
         )
 
     async def resume(self, kube: KubeClient) -> StageResult:
-        return await undo.resume(kube, self.target, report=silent, deadline_s=WAIT_S)
+        applications = KubernetesApplications(kube)
+        return await undo.resume(applications, self.target, report=silent, deadline_s=WAIT_S)
 
     async def stays(self, kube: KubeClient, version: int) -> None:
         for _ in range(LONGER_THAN_SELF_HEAL_S):
@@ -254,7 +263,8 @@ async def test_an_undo_killed_after_the_suspension_goes_where_it_was_to_go(
         if item["spec"]["template"]["spec"]["containers"][0]["env"][0]["value"] == "1"
     ]
     wanted = Suspension(automated=None, skip=None, by="ann", since=WHEN, goal=old)
-    await suspension.suspend(kube, world.target, wanted, report=silent, deadline_s=WAIT_S)
+    applications = KubernetesApplications(kube)
+    await suspension.suspend(applications, world.target, wanted, report=silent, deadline_s=WAIT_S)
     assert await world.version(kube) == "2"
 
     done = await world.undo(kube)
@@ -272,15 +282,14 @@ async def test_an_undo_killed_after_the_suspension_goes_where_it_was_to_go(
 async def test_a_deploy_of_a_suspended_application_is_refused_with_both_ways_on(
     kube: KubeClient, world: World
 ) -> None:
-    from slipway_host.application import read_application
-
     world.apply(world.application(world.name, "app", world.name))
     await world.becomes(kube, 1)
     wanted = Suspension(automated=None, skip=None, by="ann", since=WHEN)
-    await suspension.suspend(kube, world.target, wanted, report=silent, deadline_s=WAIT_S)
+    applications = KubernetesApplications(kube)
+    await suspension.suspend(applications, world.target, wanted, report=silent, deadline_s=WAIT_S)
 
     with pytest.raises(ConflictError, match=f"suspended by ann since {WHEN}") as caught:
-        suspension.refuse(await read_application(kube, world.target), service="api")
+        suspension.refuse(await applications.read(world.target), service="api")
 
     assert "dagger call rollback --service=api" in caught.value.next_command
     assert "dagger call resume --service=api" in caught.value.next_command

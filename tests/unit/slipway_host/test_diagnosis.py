@@ -13,6 +13,7 @@ from support.target import api_target
 if TYPE_CHECKING:
     import pytest
 
+    from slipway_host.applications import Applications
     from slipway_host.kube import KubeClient
     from slipway_host.settings import GitSettings, RegistrySettings
 
@@ -35,6 +36,7 @@ async def walk(monkeypatch: pytest.MonkeyPatch, broken: dict[str, DeliveryError]
     case = Case(
         target=TARGET,
         kube=cast("KubeClient", None),
+        applications=cast("Applications", None),
         git=cast("GitSettings", None),
         registry=cast("RegistrySettings", None),
     )

@@ -58,7 +58,7 @@ def test_a_migration_needs_jobs_where_the_service_is_and_only_then() -> None:
 
 
 def test_reading_projects_is_no_right_that_a_deploy_needs() -> None:
-    optional = sync_windows(TARGET)
+    (optional,) = sync_windows(TARGET)
     assert str(optional) == "get appprojects.argoproj.io in namespace argocd"
     assert optional.resource not in {right.resource for right in rights(TARGET, POSTGRES)}
 
