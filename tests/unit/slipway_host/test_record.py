@@ -81,7 +81,7 @@ async def test_no_secret_of_the_run_is_in_what_stays_of_it(
         kept.append(json.dumps(found))
 
     monkeypatch.setattr(receipt_keeper, "keep", keep)
-    words = f"{CANARY} canary-4711%2Fx canary-registry redis://x:canary-pass@h canary-pass"
+    words = f"{CANARY} canary-4711%2Fx canary-registry canary-argocd redis://x:canary-pass@h canary-pass"
     failed = service(status="Failed", error=f"push: {words}. Landed: nothing.")
     failed["stages"][0] |= {"summary": words, "outputs": {"list": [words]}}
     log = record.Log(silent)
