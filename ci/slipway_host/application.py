@@ -6,6 +6,7 @@ and the refresh annotation goes once its comparison is stored.
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
@@ -153,6 +154,21 @@ class Application:
         if self.server:
             return f"argocd app get {self.name} --app-namespace={self.namespace} --server={self.server}"
         return f"kubectl -n {self.namespace} get application {self.name} -o yaml"
+
+    @property
+    def edit_command(self) -> str:
+        """What opens it in an editor."""
+        if self.server:
+            return f"argocd app edit {self.name} --app-namespace={self.namespace} --server={self.server}"
+        return f"kubectl -n {self.namespace} edit application {self.name}"
+
+    def patch_command(self, spec: Json) -> str:
+        """Return what changes some of its spec."""
+        words = json.dumps({"spec": spec}, separators=(",", ":"))
+        if self.server:
+            place = f"--app-namespace={self.namespace} --server={self.server}"
+            return f"argocd app patch {self.name} {place} --type=merge --patch='{words}'"
+        return f"kubectl -n {self.namespace} patch application {self.name} --type=merge -p '{words}'"
 
     @property
     def project_command(self) -> str:

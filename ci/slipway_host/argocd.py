@@ -151,14 +151,14 @@ class _Sync:
         self.run_id, self.request = run_id, uuid.uuid4().hex
         self.app: Application | None = None
         self.seen = False
-        self.line = ""
+        self.line = self.trouble = ""
         self.looks = 0
         self.asked: tuple[float, str] | None = None
         self.operations = 0
 
     async def step(self, commit: str) -> bool:
         """Look once and do what follows; return whether our commit is applied."""
-        app = await waiting.patiently(lambda: self.applications.read(self.target), self.report)
+        app = await waiting.patiently(self._read, self.report)
         self.app, self.looks = app, self.looks + 1
         self.seen = self.seen or app.taken_up(self.request)
         synced = await self.holds.one_of(app.revisions, self.report)
@@ -187,6 +187,13 @@ class _Sync:
             await self._ask(app, self.applications.refresh(app))
         return decision.action == "done"
 
+    async def _read(self) -> Application:
+        try:
+            return await self.applications.read(self.target)
+        except TransientError as error:
+            self.trouble = error.cause
+            raise
+
     async def _ask(self, app: Application, asking: Awaitable[None]) -> None:
         try:
             await asking
@@ -209,7 +216,8 @@ class _Sync:
         """Return the error that says what was missing in the end."""
         app, namespace = self.app, self.target.argocd_namespace
         if app is None:
-            return DeadlineError(f"{self.target.app} could not be read in {waited_s:g} s")
+            why = f": {self.trouble}" if self.trouble else ""
+            return DeadlineError(f"{self.target.app} could not be read in {waited_s:g} s{why}")
         if self.silent_s():
             return DeadlineError(
                 f"Argo CD's application controller does not answer: a refresh waits for "

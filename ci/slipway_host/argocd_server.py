@@ -105,7 +105,7 @@ class ArgoCDServer(HttpApi):
         error: DeliveryError
         if status == HTTPStatus.UNAUTHORIZED:
             error = AccessDeniedError(
-                f"{where} does not accept {SECRET}: {said} (HTTP {status})",
+                f"{where} does not accept ARGOCD_AUTH_TOKEN: {said} (HTTP {status})",
                 next_command=f"argocd account generate-token --account=<account> --server={self.host}, and "
                 f"give it as {SECRET}",
             )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import json
 import posixpath
 from functools import partial
 from typing import TYPE_CHECKING
@@ -37,12 +36,6 @@ def _age_s(stamp: object) -> float:
         return (dt.datetime.now(dt.UTC) - dt.datetime.fromisoformat(str(stamp))).total_seconds()
     except (ValueError, TypeError):
         return float("inf")
-
-
-def _patch(case: Case, spec: Json) -> str:
-    target = case.target
-    words = json.dumps({"spec": spec}, separators=(",", ":"))
-    return f"kubectl -n {target.argocd_namespace} patch application {target.app} --type=merge -p '{words}'"
 
 
 async def application(case: Case) -> str:
@@ -79,7 +72,7 @@ def _source(case: Case, app: Application) -> Json:
         raise BrokenLinkError(
             f"the Application {target.app} follows {quote(found, limit=300)}, and Slipway "
             f"commits to {case.git.url}",
-            fix=_patch(case, {"source": {"repoURL": case.git.url}}) if single else app.command,
+            fix=app.patch_command({"source": {"repoURL": case.git.url}}) if single else app.command,
         )
     source: Json = ours[0]
     revision = str(source.get("targetRevision") or "HEAD")
@@ -87,7 +80,7 @@ def _source(case: Case, app: Application) -> Json:
         raise BrokenLinkError(
             f"the Application {target.app} follows {quote(revision, limit=100)}, and Slipway commits to "
             f"branch {case.git.branch}",
-            fix=_patch(case, {"source": {"targetRevision": case.git.branch}}) if single else app.command,
+            fix=app.patch_command({"source": {"targetRevision": case.git.branch}}) if single else app.command,
         )
     files = comparison.value_files(source)
     if single and files and target.values not in files:
@@ -95,7 +88,7 @@ def _source(case: Case, app: Application) -> Json:
         raise BrokenLinkError(
             f"the Application {target.app} reads {quote(', '.join(files), limit=200)}, and Slipway writes "
             f"{target.values}",
-            fix=_patch(case, {"source": {"helm": {"valueFiles": [relative]}}}),
+            fix=app.patch_command({"source": {"helm": {"valueFiles": [relative]}}}),
         )
     namespace = str((spec.get("destination") or {}).get("namespace") or target.namespace)
     if namespace != target.namespace:
@@ -148,9 +141,8 @@ def _incomparable(case: Case, kind: str, message: str, source: Json) -> BrokenLi
     clone = f"git clone --depth=1 --branch={case.git.branch} {url} gitops"
     fix = {
         "repository": f"argocd repo add {url} --username {case.git.username}",
-        "revision": _patch(case, {"source": {"targetRevision": case.git.branch}}),
-        "path": f"{clone} && ls gitops/{posixpath.dirname(path)}; kubectl -n {target.argocd_namespace} "
-        f"edit application {target.app}",
+        "revision": case.app.patch_command({"source": {"targetRevision": case.git.branch}}),
+        "path": f"{clone} && ls gitops/{posixpath.dirname(path)}; {case.app.edit_command}",
         "render": f"{clone} && helm template {target.app} gitops/{path} --values gitops/{target.values}",
         "destination": case.app.project_command,
     }.get(judged.kind, case.app.command)

@@ -72,7 +72,7 @@ async def undo(
     parent = await suspension.suspend(applications, target, wanted, report=report, deadline_s=deadline_s)
     report(f"WARNING: Argo CD does not sync {target.app} any more until: {resume_command(target)}")
     await _return(kube, target, goal, what=what, report=report, deadline_s=deadline_s)
-    how = f"; it is managed by {parent}, so Argo CD skips it altogether" if parent else ""
+    how = f"; by its marks {parent} manages it, so Argo CD skips it altogether" if parent else ""
     return StageResult(
         stage="undo",
         status=Status.SUCCEEDED if acted else Status.SKIPPED,
