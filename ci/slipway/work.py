@@ -116,9 +116,13 @@ class Work:
 
     def delivery(self, kube: "KubeClient", run_id: str) -> "Delivery":
         """Return the stages after the push."""
+        from slipway_host import argocd_access
         from slipway_host.delivery import Delivery
 
-        return Delivery(target=self.target, kube=kube, run_id=run_id, report=say)
+        config = self.checkout.config
+        token = Given(self.inputs, config).argocd_token
+        applications = argocd_access.applications(config.argocd, kube, token)
+        return Delivery(target=self.target, kube=kube, applications=applications, run_id=run_id, report=say)
 
 
 @asynccontextmanager

@@ -20,6 +20,7 @@ environment:
   GIT_SIGNING_KEY                        private SSH key that signs the commits; without it, none is signed
   POSTGRES_PASSWORD                      administrator's; without it, the cluster's own Secret is read
   POSTGRES_DSN                           administrator's connection string, for a server outside the cluster
+  ARGOCD_AUTH_TOKEN                      token at Argo CD's own API, where the configuration has argocd.server
   JWT_SECRET                             for a new Secret; without it, a random one is made
   NOTIFY_WEBHOOK, NOTIFY_KEY             webhook that is told how a deploy ended, and a key that signs it
   DEPLOYMENTS_TOKEN                      for deployments shown at GitHub; without it, GH_PAT

@@ -32,7 +32,6 @@ from slipway_host import (
     suspension,
 )
 from slipway_host.allowance import Allowed
-from slipway_host.application import read_application
 from slipway_host.image_change import ImageChange
 from slipway_host.results import StageResult, Status
 from slipway_host.settings import Deadlines
@@ -41,6 +40,7 @@ from slipway_host.workload import read_workload
 if TYPE_CHECKING:
     from pydantic import SecretStr
 
+    from slipway_host.applications import Applications
     from slipway_host.kube import KubeClient
     from slipway_host.postgres import SqlRunner
     from slipway_host.progress import Report
@@ -68,6 +68,7 @@ class Delivery:
     Args:
         target: the service, its environment and its commit.
         kube: the cluster.
+        applications: Argo CD's.
         run_id: written to what the run makes.
         report: takes one line for people, live.
         deadlines: how long each wait may take.
@@ -76,6 +77,7 @@ class Delivery:
 
     target: Target
     kube: KubeClient
+    applications: Applications
     run_id: str
     report: Report
     deadlines: Deadlines = field(default_factory=Deadlines)
@@ -87,7 +89,13 @@ class Delivery:
         """Look at everything that later stages need, before anything is changed (`preflight.preflight`)."""
         server = partial(self.sql, postgres_settings)
         return await preflight.preflight(
-            self.kube, self.target, git_settings, postgres_settings, server=server, proposes=proposes
+            self.kube,
+            self.applications,
+            self.target,
+            git_settings,
+            postgres_settings,
+            server=server,
+            proposes=proposes,
         )
 
     async def secrets(
@@ -205,10 +213,10 @@ class Delivery:
 
     async def sync(self, settings: GitSettings, commit: str, *, terminate: bool = False) -> StageResult:
         """Have Argo CD apply the commit, and wait until it has; `terminate` ends what blocks it."""
-        app = await read_application(self.kube, self.target)
+        app = await self.applications.read(self.target)
         suspension.refuse(app, service=self.target.service)
         return await argocd.sync(
-            self.kube,
+            self.applications,
             self.target,
             commit=commit,
             contains=partial(gitops.contains, settings, commit),
@@ -252,6 +260,7 @@ class Delivery:
         """Prove that the commit is synced and that every pod runs the digest (R15)."""
         return await proof.prove(
             self.kube,
+            self.applications,
             self.target,
             commit=commit,
             digest=digest,

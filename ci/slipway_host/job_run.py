@@ -179,7 +179,7 @@ class JobRun:
 
             # Raised inside, an error would leave the task group wrapped in a group.
             try:
-                await waiting.watching(self.kube, watched, loop, self.report)
+                await waiting.watching(waiting.in_cluster(self.kube, watched), loop, self.report)
             except DeliveryError as error:
                 outcome = error
             tasks.cancel_scope.cancel()

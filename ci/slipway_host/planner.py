@@ -18,7 +18,6 @@ from slipway_host import (
     smoke,
     sync_preview,
 )
-from slipway_host.application import read_application
 from slipway_host.errors import AccessDeniedError, DeadlineError, TerminalError
 from slipway_host.gitops_preview import UNKNOWN, UNKNOWN_JOB
 from slipway_host.plan import VERSION, DatabasePlan, Plan, Refusal, SecretsPlan, ServicePlan, config_digest
@@ -195,7 +194,7 @@ class _Look:
         )
 
     async def _application(self) -> None:
-        self.app = await self._asked("preflight", partial(read_application, self.delivery.kube, self.target))
+        self.app = await self._asked("preflight", partial(self.delivery.applications.read, self.target))
 
     async def _furnish(self) -> None:
         found = await self._asked("secrets", self._secrets)
@@ -272,6 +271,7 @@ class _Look:
     async def _sync(self, app: Application, head: str, *, commits: bool) -> tuple[SyncPlan, dict[str, str]]:
         return await sync_preview.preview(
             self.delivery.kube,
+            self.delivery.applications,
             self.target,
             app,
             head=head,

@@ -209,6 +209,7 @@ class Target:
         repository: image repository without tag, `host[:port]/namespace/service`.
         values: path of the values file in the GitOps repository.
         workload_kind: `Deployment`, `StatefulSet` or `DaemonSet`.
+        argocd_server: address of Argo CD's own API, where that is used; else empty.
         health_stable_s: seconds that the endpoint has to stay healthy.
         image_tag: tag of the image where it is not the commit's own, as after a rollback.
         write_digest: write the image's digest to a values file that has none, too.
@@ -234,6 +235,7 @@ class Target:
     smoke: SmokeSettings | None = None
     image_tag: str = ""
     write_digest: bool = False
+    argocd_server: str = ""
     prices: Prices | None = None
 
     @property

@@ -74,6 +74,7 @@ def target_of(
         namespace=namespace,
         values=config.gitops.values.replace("{app}", app),
         argocd_namespace=config.argocd.namespace,
+        argocd_server=config.argocd.server or "",
         workload_kind=service.workload.kind,
         workload_name=service.workload.name or app,
         health_path=service.health.path,

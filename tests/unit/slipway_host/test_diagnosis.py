@@ -13,6 +13,7 @@ from support.target import api_target
 if TYPE_CHECKING:
     import pytest
 
+    from slipway_host.applications import Applications
     from slipway_host.kube import KubeClient
     from slipway_host.settings import GitSettings, RegistrySettings
 
@@ -42,6 +43,7 @@ async def walk(
     case = Case(
         target=TARGET,
         kube=cast("KubeClient", None),
+        applications=cast("Applications", None),
         git=cast("GitSettings", None),
         registry=cast("RegistrySettings", None),
     )

@@ -8,7 +8,8 @@ from typing import Any, Self, cast
 import pytest
 from pydantic import SecretStr
 
-from slipway_host import holding, retreat, way_back
+from slipway_host import holding, retreat
+from slipway_host.applications import KubernetesApplications
 from slipway_host.call import Call
 from slipway_host.errors import DeliveryError, NotFoundError, SettingsError
 from slipway_host.loader import load_config
@@ -72,6 +73,7 @@ def call(*names: str, environments: dict[str, Any] | None = None) -> Call:
         registry=nobody,
         git=nobody,
         postgres=nobody,
+        argocd_token=nobody,
         recipients=nobody,
         cluster=cast("Any", None),
         report=Log(silent),
@@ -99,7 +101,7 @@ def written(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
         return SimpleNamespace(body={"metadata": {}}, summary=lambda: "Synced, Healthy")
 
     monkeypatch.setattr(retreat, "write", write)
-    monkeypatch.setattr(way_back, "read_application", application)
+    monkeypatch.setattr(KubernetesApplications, "read", application)
     return found
 
 
@@ -182,7 +184,7 @@ async def test_a_hold_of_everything_is_placed_also_where_the_branch_names_the_ta
         return SimpleNamespace(body={"metadata": {}}, summary=lambda: "Synced, Healthy")
 
     monkeypatch.setattr(retreat, "write", write)
-    monkeypatch.setattr(way_back, "read_application", application)
+    monkeypatch.setattr(KubernetesApplications, "read", application)
     monkeypatch.setattr(holding, "hold", hold)
     monkeypatch.setattr(Return, "arrive", arrive)
     wish = Wish(everything=True, reason="incident 7", by="ann")

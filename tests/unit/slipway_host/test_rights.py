@@ -10,7 +10,17 @@ import pytest
 from pydantic import SecretStr
 from ruamel.yaml import YAML
 
-from slipway_host.rights import Right, account_of, as_yaml, denied, for_plan, manifests, rights, sync_windows
+from slipway_host.rights import (
+    Right,
+    account_of,
+    as_yaml,
+    denied,
+    for_plan,
+    manifests,
+    policy,
+    rights,
+    sync_windows,
+)
 from slipway_host.settings import (
     DatabaseSettings,
     MigrationSettings,
@@ -68,9 +78,26 @@ def test_migration_and_smoke_test_need_jobs_where_the_service_is_and_only_then(m
 
 
 def test_reading_projects_is_no_right_that_a_deploy_needs() -> None:
-    optional = sync_windows(TARGET)
+    (optional,) = sync_windows(TARGET)
     assert str(optional) == "get appprojects.argoproj.io in namespace argocd"
     assert optional.resource not in {right.resource for right in rights(TARGET, POSTGRES)}
+
+
+def test_with_argo_cds_own_api_nothing_is_needed_on_applications_and_its_policy_is_told() -> None:
+    server = replace(TARGET, argocd_server="https://argocd.test", migration=None)
+    found = [*rights(server, POSTGRES), *sync_windows(server), *for_plan(server, rights(server, POSTGRES))]
+    assert not any(right.group == "argoproj.io" for right in found)
+    assert policy([TARGET]) == ""
+    text = policy([server, replace(server, app="ui")])
+    assert all(line.startswith("#") for line in text.splitlines())
+    lines = [line[4:] for line in text.splitlines() if line.startswith("#   ")]
+    assert "p, role:slipway, applications, update, */ui, allow" in lines
+    assert (len(lines), lines[-1]) == (7, "g, <account>, role:slipway")
+    body = manifests(rights(server, POSTGRES), account="deployer", namespace="ci")
+    assert list(YAML(typ="safe", pure=True).load_all(text + as_yaml(body))) == body
+    planning = policy([server], for_plan=True)
+    assert "applications, get, */api" in planning
+    assert not [word for word in ("sync", "update") if f"applications, {word}" in planning]
 
 
 def test_who_plans_may_change_nothing() -> None:  # R21
