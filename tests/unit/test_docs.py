@@ -2,15 +2,20 @@
 
 import argparse
 import ast
+import json
 import re
 import shlex
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from ruamel.yaml import YAML
 
 from slipway import functions
 from slipway_host import command
+from slipway_host.config import Config
+from slipway_host.loader import load_config
 from support.pages import BLOCK, KINDS, PAGES, ROOT, Command, commands
 from support.typed import BESIDE, CHANGING, FIRST, NOT_RUN, reads, typed
 
@@ -141,6 +146,23 @@ def test_lines_of_env_files_are_arguments_of_the_module() -> None:
         for block in BLOCK.finditer(page.read_text()):
             for line in block["text"].splitlines() if block["kind"] == "dotenv" else ():
                 assert line.partition("=")[0].lower() in known, f"{page.name}: {line}"
+
+
+def samples() -> Iterator[tuple[str, dict[str, Any]]]:
+    """Find every piece of a `slipway.yaml`, with its page."""
+    keys = {one.alias or name for name, one in Config.model_fields.items()}
+    for page in PAGES:
+        for block in BLOCK.finditer(page.read_text()):
+            found = YAML(typ="safe").load(block["text"]) if block["kind"] == "yaml" else None
+            if isinstance(found, dict) and found.keys() <= keys:
+                yield page.name, found
+
+
+@pytest.mark.parametrize(("page", "sample"), list(samples()))
+def test_samples_of_the_configuration_are_valid(page: str, sample: dict[str, Any]) -> None:
+    whole = {"registry": "ghcr.io/acme", "services": {"api": {}}, **sample}
+    whole["gitops"] = {"repository": "https://github.com/acme/gitops", **whole.get("gitops", {})}
+    load_config(json.dumps(whole), path=page)
 
 
 def test_page_of_the_functions_is_that_of_the_stages() -> None:
