@@ -7,10 +7,12 @@ import os
 import shutil
 import subprocess
 import sys
+import sysconfig
 import time
 import venv
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -20,11 +22,10 @@ from slipway_lab.kubernetes import kubectl
 from slipway_lab.layout import GIT, REGISTRY, Layout
 from support.app import CALL_S
 from support.pages import Command, unlike
-from support.typed import BESIDE, CHANGING, FIRST, in_order, reads, typed
+from support.typed import BESIDE, CHANGING, FIRST, INSTALLING, in_order, reads, typed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
     from support.app import App
 
@@ -82,6 +83,12 @@ class Desk:
                 )
             elif missing := unlike(tuple(map(self.text, one.shown)), said):
                 self.trouble.append(f"$ {one.line}\ndoes not say {missing}, but\n{said[-6000:]}")
+
+    def type_side_by_side(self, *lanes: list[Command]) -> None:
+        """Run the commands of each lane one after the other, a few lanes at once."""
+        with ThreadPoolExecutor(AT_ONCE) as people:
+            for one in [people.submit(self.type, *lane) for lane in lanes]:
+                one.result()
 
     def _folder(self, one: Command) -> Path:
         if not one.script and " init " not in one.line:
@@ -166,17 +173,19 @@ def _as_the_pages_have_it(shop: App, home: Path) -> None:
 def _environ(layout: Layout, home: Path) -> dict[str, str]:
     """Return the variables of whoever types: accounts, and a virtual environment for what is installed."""
     venv.create(home / "venv", with_pip=True)
+    # What Slipway needs is there: only itself is installed.
+    needed = Path(sysconfig.get_path("purelib"))
+    (home / "venv" / needed.relative_to(sys.prefix) / "needed.pth").write_text(f"{needed}\n")
     ask = home / "askpass"
     ask.write_text(
         f'#!/bin/sh\ncase "$1" in User*) echo {credentials.GIT_WRITER} ;; *) cat "$GH_PAT_FILE" ;; esac\n'
     )
     ask.chmod(0o700)
-    path = (str(home / "venv" / "bin"), os.environ["PATH"], os.path.dirname(sys.executable))  # noqa: PTH120
     return {
         **os.environ,
         "NO_COLOR": "1",
         "HOME": str(home),
-        "PATH": ":".join(path),
+        "PATH": f"{home / 'venv' / 'bin'}:{os.environ['PATH']}",
         "GIT_ASKPASS": str(ask),
         "GIT_USERNAME": credentials.GIT_WRITER,
         "GH_PAT_FILE": str(layout.credentials / "git-writer"),
@@ -190,17 +199,16 @@ def _environ(layout: Layout, home: Path) -> dict[str, str]:
 
 
 def test_every_command_of_the_pages_does_what_the_page_says(desk: Desk) -> None:
-    doctor, *first = in_order(FIRST)
-    # REDIS_URL is asked for, and not given yet.
-    desk.type(doctor)
-    defaults = desk.app.folder / ".env"
-    defaults.write_text(defaults.read_text() + "appSecrets=env://REDIS_URL\n")
-    desk.type(*first)
+    def give() -> None:
+        # doctor has asked for it.
+        defaults = desk.app.folder / ".env"
+        defaults.write_text(defaults.read_text() + "appSecrets=env://REDIS_URL\n")
+
+    desk.before["dagger call plan --service=api"] = give
+    desk.type_side_by_side(in_order(FIRST), in_order(INSTALLING))
     _after_the_deploy(desk)
-    lanes = [in_order(CHANGING), in_order(BESIDE), *([one] for one in typed() if reads(one))]
-    with ThreadPoolExecutor(AT_ONCE) as people:
-        for one in [people.submit(desk.type, *lane) for lane in lanes]:
-            one.result()
+    reading = [[one] for one in typed() if reads(one)]
+    desk.type_side_by_side(in_order(CHANGING), in_order(BESIDE), *reading)
     assert desk.trouble == [], "\n\n".join(desk.trouble)
 
 

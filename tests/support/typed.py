@@ -24,13 +24,14 @@ NOT_RUN = {
 }
 """Command → why no test runs it."""
 
+INSTALLING = ("pip install git+https://github.com/acme/slipway",)
 FIRST = (
     "dagger call doctor",
     "dagger call plan --service=api",
     "dagger call plan --as-json -o plan.json",
     "dagger call deploy --plan=plan.json",
 )
-"""Run one after the other, before all else."""
+"""Run one after the other, beside what is installed, before all else."""
 
 CHANGING = (
     "dagger call deploy --service=game-stats-api",
@@ -52,7 +53,6 @@ CHANGING = (
 """Run one after the other, each on what the one before has left."""
 
 BESIDE = (
-    "pip install git+https://github.com/acme/slipway",
     "slipway-host rollback --environment=prod --service=api --to=0badc0de",
     "dagger call rbac | kubectl apply -f -",
     "umask 077",
@@ -64,6 +64,7 @@ BESIDE = (
 )
 """Run one after the other, beside those that change what is deployed."""
 
+NAMED = (*INSTALLING, *FIRST, *CHANGING, *BESIDE)
 READING = {"build", "config", "cost", "history", "init", "kpis", "record", "report", "scan-reports"}
 """Functions that read: every other command that calls one of them is run beside those."""
 
@@ -89,7 +90,7 @@ def typed() -> list[Command]:
 def reads(command: Command) -> bool:
     """Return whether it calls one of the functions that only read."""
     called = _CALL.match(command.line)
-    return bool(called and called["function"] in READING and command.name not in (*FIRST, *CHANGING, *BESIDE))
+    return bool(called and called["function"] in READING and command.name not in NAMED)
 
 
 def in_order(names: Iterable[str]) -> list[Command]:

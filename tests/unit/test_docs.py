@@ -17,7 +17,7 @@ from slipway_host import command
 from slipway_host.config import Config
 from slipway_host.loader import load_config
 from support.pages import BLOCK, KINDS, PAGES, ROOT, Command, commands
-from support.typed import BESIDE, CHANGING, FIRST, NOT_RUN, reads, typed
+from support.typed import NAMED, NOT_RUN, reads, typed
 
 SOURCES = sorted([*ROOT.glob("ci/slipway/**/*.py"), *ROOT.glob("ci/slipway_host/**/*.py")])
 CALL = re.compile(r"(?:dagger|slipway-host) [^`\n\"|;]+")
@@ -118,13 +118,12 @@ SHOWN = {"", "diff", "Dockerfile", "dotenv", "json", "python", "yaml"}
 
 @pytest.mark.parametrize("command", typed(), ids=lambda command: command.name)
 def test_each_command_of_the_pages_is_run_once(command: Command) -> None:
-    named = [*FIRST, *CHANGING, *BESIDE]
-    assert named.count(command.name) + reads(command) == 1, "see tests/support/typed.py"
+    assert NAMED.count(command.name) + reads(command) == 1, "see tests/support/typed.py"
 
 
 def test_commands_that_are_run_or_are_not_stand_on_a_page() -> None:
     there = {command.name for page in PAGES for command in commands(page)}
-    assert {*FIRST, *CHANGING, *BESIDE, *NOT_RUN} - there == set()
+    assert {*NAMED, *NOT_RUN} - there == set()
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
