@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import sysconfig
+import tempfile
 import time
 import venv
 from concurrent.futures import ThreadPoolExecutor
@@ -91,15 +92,20 @@ class Desk:
                 one.result()
 
     def _folder(self, one: Command) -> Path:
-        if not one.script and " init " not in one.line:
-            return self.app.folder
-        folder = self.home / f"folder-{len(list(self.home.iterdir()))}"
-        folder.mkdir()
-        if not one.script:
+        """Return where it is typed: in the shop, or where the page is about another place, in a new one."""
+        other = Path(tempfile.mkdtemp(dir=self.home)) / "hello"
+        if " -m " in one.line:
+            shutil.copytree(self.app.folder, other, ignore=shutil.ignore_patterns("dagger.json", ".env"))
+        elif " init " in one.line:
+            other.mkdir()
+            (other / "build.sh").write_text(BUILD)
             for name in ("go.mod", "main.go", "dagger.json"):
-                shutil.copy(demo.EXAMPLE / name, folder)
-            (folder / "build.sh").write_text(BUILD)
-        return folder
+                shutil.copy(demo.EXAMPLE / name, other)
+        elif one.script:
+            other.mkdir()
+        else:
+            return self.app.folder
+        return other
 
 
 @pytest.fixture(scope="module")
