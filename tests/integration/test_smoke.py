@@ -6,11 +6,14 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
+from typing import Any, cast
 
 import anyio
 import pytest
 
 from slipway_host import job_manifest
+from slipway_host.diagnosis_case import BrokenLinkError, Case, Unknown
+from slipway_host.diagnosis_cluster import smoked
 from slipway_host.errors import DeadlineError, DeliveryError, HealthDegradedError, SmokeTestError
 from slipway_host.kube import KubeClient
 from slipway_host.kube_http import Json
@@ -18,6 +21,7 @@ from slipway_host.results import StageResult, Status
 from slipway_host.settings import SmokeSettings, Target
 from slipway_host.smoke import Revision, smoke
 from slipway_host.together import together
+from slipway_host.workload import Workload, read_workload
 from slipway_lab.kubernetes import apply, kubectl
 from slipway_lab.layout import Layout
 from support.target import api_target
@@ -166,6 +170,36 @@ async def test_a_failed_test_ends_with_its_last_words_and_without_the_secret_tha
         assert "ended with exit code 3; its last words: GET /scores answers 500 to ***" in str(caught.value)
         assert "Next: kubectl --namespace" in str(caught.value)
         assert SECRET not in str(caught.value)
+
+
+async def test_diagnose_says_how_the_test_of_this_revision_has_ended(
+    kube: KubeClient, target: Target, revision: Revision
+) -> None:
+    async def link(settings: SmokeSettings | None) -> str | Unknown | None:
+        case = Case(
+            target=replace(target, smoke=settings),
+            kube=kube,
+            applications=cast("Any", None),
+            git=cast("Any", None),
+            registry=cast("Any", None),
+            digest=revision.digest,
+        )
+        case.workload = cast("Workload", await read_workload(kube, case.target))
+        return await smoked(case)
+
+    assert await link(None) is None
+    good, bad = script(ASK, memory="65Mi"), script("raise SystemExit(1)", memory="66Mi")
+    unknown = await link(good)
+    assert isinstance(unknown, Unknown)
+    assert "has not run" in unknown.said
+    await run(kube, target, revision, good)
+    assert str(await link(good)).endswith(" has passed")
+    with pytest.raises(HealthDegradedError):
+        await run(kube, target, revision, bad)
+    with pytest.raises(BrokenLinkError) as caught:
+        await link(bad)
+    assert caught.value.cause.endswith(" has failed: BackoffLimitExceeded")
+    assert caught.value.next_command.startswith("dagger call smoke --service=api")
 
 
 async def test_what_cannot_run_is_told_in_time_and_what_takes_too_long_is_stopped(

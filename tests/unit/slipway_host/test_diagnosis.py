@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 TARGET = api_target()
 GATES = ["tests", "build", "scan", "push"]
 LINKS = [
-    *("commit", *GATES, "values", "registry", "application", "sync", "workload", "pods", "health", "proof")
+    *("commit", *GATES, "values", "registry", "application", "sync", "workload", "pods", "health"),
+    *("smoke", "proof"),
 ]
 
 
