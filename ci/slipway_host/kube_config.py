@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
     from slipway_host.kube_http import Json
 
+THREADS = 40
+"""How many anyio lets ask at once."""
 _LOADING = threading.Lock()
 """The loader keeps its files in a table of its own, one for all threads."""
 
@@ -86,6 +88,8 @@ def load(document: Json) -> ApiClient:
     configuration = Configuration()
     # urllib3 would repeat requests behind our back.
     configuration.retries = False
+    # As many as threads may ask at once: urllib3 warns of each connection more, among the run's own lines.
+    configuration.connection_pool_maxsize = THREADS
     held: list[int] = []
     try:
         with _LOADING:

@@ -138,6 +138,7 @@ def desk(shop: App, layout: Layout, module: str, tmp_path_factory: pytest.TempPa
         "game-stats-": "",
         "api-secrets": f"{shop.name}-api-secrets",
         "slipway-api": f"slipway-{shop.name}",
+        "chore(api)": f"chore({shop.name}-api)",
         "apps/api/": f"apps/{shop.name}-api/",
         "20261124T051500-1f3a": shop.receipts(f"{shop.name}-api")[0],
         "1234abcd": first[:8],
@@ -155,7 +156,7 @@ def desk(shop: App, layout: Layout, module: str, tmp_path_factory: pytest.TempPa
 def _as_the_pages_have_it(shop: App, home: Path) -> None:
     """Name the services `api`, `ui` and `worker`, with images of their own that are the same everywhere."""
     config = (shop.folder / "slipway.yaml").read_text()
-    config = config[: config.index("environments:")] + config[config.index("services:") :]
+    config = config[: config.index("environments:")] + config[config.index("\nservices:") + 1 :]
     config = config.replace(f"{REGISTRY}/mosuon\n", f"{REGISTRY}/{shop.name}\n").replace(
         f"[{shop.name}-api]", "[api]"
     )
@@ -221,7 +222,8 @@ def test_every_command_of_the_pages_does_what_the_page_says(desk: Desk) -> None:
 def _after_the_deploy(desk: Desk) -> None:
     """Take the pages' names for what the deploy has made, and publish the commit that it is of."""
     app = desk.app
-    name, newest = f"{app.name}-api", app.receipts(f"{app.name}-api")[-1]
+    name = f"{app.name}-api"
+    newest = max(app.receipts(name))
     digest = json.loads(app.receipt(newest, name))["services"][0]["digest"]
     desk.names |= {"<GitOps commit>": app.gitops_head(name), "@sha256:…": f"@{digest}"}
     published = gitserver.repository(app.layout, f"mosuon/{app.name}")

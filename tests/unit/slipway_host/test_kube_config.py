@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import base64
+import time
 from typing import TYPE_CHECKING, Any
 
+import anyio
 import pytest
 from pydantic import SecretStr
 
@@ -141,3 +143,18 @@ async def test_an_exec_plugin_that_gives_nothing_is_an_error_and_not_an_anonymou
     error = await failure(lambda: KubeClient.connect(served.kubeconfig(exec=user)), SettingsError)
     assert "gave no credentials" in error.cause
     assert not served.asked
+
+
+async def test_many_questions_at_once_put_no_warning_among_the_lines_of_a_run(
+    served: ApiServer, client: KubeClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    def slow(asked: Asked) -> Reply:
+        time.sleep(0.2)
+        return Reply(body={"asked": asked.path})
+
+    served.guard = slow
+    async with anyio.create_task_group() as group:
+        for _ in range(30):
+            group.start_soon(client.get, f"{SECRETS}/x")
+    assert len(served.asked) == 30
+    assert [record.getMessage() for record in caplog.records] == []
