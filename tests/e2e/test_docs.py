@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import shutil
@@ -23,7 +24,7 @@ from slipway_lab.kubernetes import kubectl
 from slipway_lab.layout import GIT, REGISTRY, Layout
 from support.app import CALL_S
 from support.pages import Command, unlike
-from support.typed import BESIDE, CHANGING, FIRST, INSTALLING, in_order, reads, typed
+from support.typed import BESIDE, CHANGING, FIRST, INSTALLING, SETTLED, in_order, reads, typed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -97,7 +98,8 @@ class Desk:
         if " -m " in one.line:
             shutil.copytree(self.app.folder, other, ignore=shutil.ignore_patterns("dagger.json", ".env"))
         elif " init " in one.line:
-            other.mkdir()
+            command.run(["git", "init", "--quiet", "--initial-branch=main", other])
+            command.run(["git", "-C", other, "remote", "add", "origin", f"{GIT}/mosuon/hello.git"])
             (other / "build.sh").write_text(BUILD)
             for name in ("go.mod", "main.go", "dagger.json"):
                 shutil.copy(demo.EXAMPLE / name, other)
@@ -138,6 +140,8 @@ def desk(shop: App, layout: Layout, module: str, tmp_path_factory: pytest.TempPa
         "game-stats-": "",
         "api-secrets": f"{shop.name}-api-secrets",
         "slipway-api": f"slipway-{shop.name}",
+        "Deployment/api": f"Deployment/{shop.name}-api",
+        "= api:": f"= {shop.name}-api:",
         "chore(api)": f"chore({shop.name}-api)",
         "apps/api/": f"apps/{shop.name}-api/",
         "20261124T051500-1f3a": shop.receipts(f"{shop.name}-api")[0],
@@ -188,6 +192,10 @@ def _environ(layout: Layout, home: Path) -> dict[str, str]:
         f'#!/bin/sh\ncase "$1" in User*) echo {credentials.GIT_WRITER} ;; *) cat "$GH_PAT_FILE" ;; esac\n'
     )
     ask.chmod(0o700)
+    account = f"{credentials.REGISTRY_USER}:{credentials.read(layout, 'registry')}"
+    login = {"auths": {REGISTRY: {"auth": base64.b64encode(account.encode()).decode()}}}
+    (home / ".docker").mkdir()
+    (home / ".docker" / "config.json").write_text(json.dumps(login))
     return {
         **os.environ,
         "NO_COLOR": "1",
@@ -214,6 +222,7 @@ def test_every_command_of_the_pages_does_what_the_page_says(desk: Desk) -> None:
     desk.before["dagger call plan --service=api"] = give
     desk.type_side_by_side(in_order(FIRST), in_order(INSTALLING))
     _after_the_deploy(desk)
+    desk.type_side_by_side(*([one] for one in in_order(SETTLED)))
     reading = [[one] for one in typed() if reads(one)]
     desk.type_side_by_side(in_order(CHANGING), in_order(BESIDE), *reading)
     assert desk.trouble == [], "\n\n".join(desk.trouble)
@@ -239,7 +248,7 @@ def _after_the_deploy(desk: Desk) -> None:
     def crash() -> None:
         short = json.dumps({"stringData": {"JWT_SECRET": "short"}})
         app.kubectl("patch", "secret", f"{name}-secrets", "--patch", short)
-        pods = app.kubectl("get", "pods", "-o", "name").split()
+        pods = app.kubectl("get", "pods", "--field-selector=status.phase=Running", "-o", "name").split()
         app.kubectl("delete", next(pod for pod in pods if name in pod), "--wait=false")
         deadline = time.monotonic() + 60
         while "CrashLoopBackOff" not in app.kubectl("get", "pods"):

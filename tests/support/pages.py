@@ -109,7 +109,7 @@ def _lines(text: str) -> list[Command]:
 def unlike(shown: tuple[str, ...], said: str) -> str:
     """Return what of a shown output was not said in that order, or nothing.
 
-    Compared are the first words of lines, the heads of a table, and the whole of an error.
+    Compared are the first words of lines, with the marks before them, heads of tables, and whole errors.
     """
     if shown and shown[0].startswith("Error: "):
         error = " ".join(shown)
@@ -126,4 +126,5 @@ def _gist(line: str) -> tuple[str, ...]:
     words = tuple(line.split())
     if line.isupper() and len(words) > 2:
         return words
-    return tuple(_NUMBER.sub("0", word) for word in words[:1])
+    first = next((at for at, word in enumerate(words) if any(map(str.isalnum, word))), 0)
+    return tuple(_NUMBER.sub("0", word) for word in words[: first + 1])

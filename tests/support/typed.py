@@ -33,11 +33,15 @@ FIRST = (
 )
 """Run one after the other, beside what is installed, before all else."""
 
-CHANGING = (
+SETTLED = (
     "dagger call deploy --service=game-stats-api",
     "dagger call deploy --service=game-stats-ui",
     "dagger call deploy --service=game-stats-worker",
     "dagger call push",
+)
+"""Run side by side: all is in place."""
+
+CHANGING = (
     "git clone --quiet https://github.com/acme/api && cd api",
     "dagger call rotate --key=JWT_SECRET --confirm=api-secrets",
     "dagger call rotate --key=DATABASE_URL --confirm=api-secrets --rotation=leak-2026-11",
@@ -64,7 +68,7 @@ BESIDE = (
 )
 """Run one after the other, beside those that change what is deployed."""
 
-NAMED = (*INSTALLING, *FIRST, *CHANGING, *BESIDE)
+NAMED = (*INSTALLING, *FIRST, *SETTLED, *CHANGING, *BESIDE)
 READING = {"build", "config", "cost", "history", "init", "kpis", "record", "report", "scan-reports"}
 """Functions that read: every other command that calls one of them is run beside those."""
 
