@@ -5,9 +5,12 @@ from typing import TYPE_CHECKING
 
 from slipway.credentials import how_to_give, reveal, reveal_optional
 from slipway.inputs import Stage
+from slipway_host.argocd_server import SECRET
 from slipway_host.errors import SettingsError
 
 if TYPE_CHECKING:
+    from pydantic import SecretStr
+
     from slipway_host.config import Config
     from slipway_host.recipients import Recipients
     from slipway_host.settings import GitSettings, PostgresSettings, RegistrySettings
@@ -63,6 +66,10 @@ class Given:
         password = await reveal_optional(self.inputs.postgres_password, "POSTGRES_PASSWORD")
         dsn = await reveal_optional(self.inputs.postgres_dsn, "POSTGRES_DSN")
         return targets.postgres_settings(self.config, admin_password=password, dsn=dsn)
+
+    async def argocd_token(self) -> "SecretStr":
+        """Return the token for Argo CD's own API."""
+        return await reveal(self.inputs.argocd_auth_token, SECRET)
 
     async def recipients(self) -> "Recipients":
         """Return who is told how a run went."""

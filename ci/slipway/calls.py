@@ -35,6 +35,7 @@ def call_of(inputs: Stage, checkout: Checkout, works: list[Work]) -> "Call":
         registry=given.registry,
         git=given.git,
         postgres=given.postgres,
+        argocd_token=given.argocd_token,
         recipients=given.recipients,
         cluster=partial(cluster, inputs),
         report=say,

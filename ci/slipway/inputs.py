@@ -28,6 +28,7 @@ class Stage:
         kube_config: dagger.Secret | None
         postgres_password: dagger.Secret | None
         postgres_dsn: dagger.Secret | None
+        argocd_auth_token: dagger.Secret | None
         jwt_secret: dagger.Secret | None
         git_username: str
         gh_pat: dagger.Secret | None

@@ -39,6 +39,10 @@ class Slipway(*discover()):  # type: ignore[misc]  # the bases are the stages th
             "is not in the cluster; without it, psql in the server's pod is used"
         ),
     ] = None
+    argocd_auth_token: Annotated[
+        dagger.Secret | None,
+        Doc("Token of an account at Argo CD's own API, where slipway.yaml has argocd.server"),
+    ] = None
     jwt_secret: Annotated[
         dagger.Secret | None, Doc("JWT_SECRET for a new Secret; without it, a random one is made")
     ] = None

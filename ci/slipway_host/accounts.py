@@ -5,11 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 from slipway_host import targets
+from slipway_host.argocd_server import SECRET
 from slipway_host.errors import SettingsError
 from slipway_host.recipients import Recipients
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
+
+    from pydantic import SecretStr
 
     from slipway_host.config import Config
     from slipway_host.environ import Environ
@@ -66,6 +69,15 @@ def postgres_account(environ: Environ, config: Config) -> PostgresSettings:
     """
     password, dsn = environ.secret("POSTGRES_PASSWORD"), environ.secret("POSTGRES_DSN")
     return targets.postgres_settings(config, admin_password=password, dsn=dsn)
+
+
+def argocd_token(environ: Environ) -> SecretStr:
+    """Return the token of the account at Argo CD's own API.
+
+    Raises:
+        SettingsError: it is not given.
+    """
+    return environ.required(SECRET)
 
 
 def recipients_account(environ: Environ) -> Recipients:

@@ -6,21 +6,20 @@ and the refresh annotation goes once its comparison is stored.
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
 from slipway_host import waiting
 from slipway_host.comparison import reason
-from slipway_host.errors import NotFoundError, quote
+from slipway_host.errors import quote
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from slipway_host.kube import KubeClient
     from slipway_host.pods import Json
     from slipway_host.progress import Report
-    from slipway_host.settings import Target
 
 GROUP = "/apis/argoproj.io/v1alpha1"
 REFRESH = "argocd.argoproj.io/refresh"
@@ -29,17 +28,27 @@ RETRIES = 2
 FAILED = frozenset({"Failed", "Error"})
 
 
-def watched_application(target: Target) -> waiting.Watched:
-    """Return what has to be watched to see the Application move."""
-    path = f"{GROUP}/namespaces/{target.argocd_namespace}/applications"
-    return waiting.Watched(path=path, fields=f"metadata.name={target.app}")
-
-
 @dataclass(frozen=True)
 class Application:
-    """An Application's own words, each under the name that Argo CD gives it."""
+    """An Application's own words, each under the name that Argo CD gives it.
+
+    Args:
+        body: the object.
+        server: host of Argo CD's own API, where it was read there; people then look at it there, too.
+    """
 
     body: Json
+    server: str = ""
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+        return str(self.body["metadata"]["name"])
+
+    @property
+    def namespace(self) -> str:
+        """The namespace that it is in."""
+        return str(self.body["metadata"]["namespace"])
 
     @property
     def status(self) -> Json:
@@ -142,8 +151,31 @@ class Application:
     @property
     def command(self) -> str:
         """What shows all of it."""
-        meta = self.body["metadata"]
-        return f"kubectl -n {meta['namespace']} get application {meta['name']} -o yaml"
+        if self.server:
+            return f"argocd app get {self.name} --app-namespace={self.namespace} --server={self.server}"
+        return f"kubectl -n {self.namespace} get application {self.name} -o yaml"
+
+    @property
+    def edit_command(self) -> str:
+        """What opens it in an editor."""
+        if self.server:
+            return f"argocd app edit {self.name} --app-namespace={self.namespace} --server={self.server}"
+        return f"kubectl -n {self.namespace} edit application {self.name}"
+
+    def patch_command(self, spec: Json) -> str:
+        """Return what changes some of its spec."""
+        words = json.dumps({"spec": spec}, separators=(",", ":"))
+        if self.server:
+            place = f"--app-namespace={self.namespace} --server={self.server}"
+            return f"argocd app patch {self.name} {place} --type=merge --patch='{words}'"
+        return f"kubectl -n {self.namespace} patch application {self.name} --type=merge -p '{words}'"
+
+    @property
+    def project_command(self) -> str:
+        """What shows its project, with the sync windows."""
+        if self.server:
+            return f"argocd proj get {self.project} --server={self.server}"
+        return f"kubectl -n {self.namespace} get appproject {self.project} -o yaml"
 
     def summary(self) -> str:
         """Return sync status with revisions, health and phase on one line."""
@@ -192,28 +224,6 @@ def _revisions(body: Json) -> tuple[str, ...]:
 
 def _resource(item: Json) -> str:
     return f"{item.get('kind', '')}/{item.get('name', '')}"
-
-
-async def read_application(kube: KubeClient, target: Target) -> Application:
-    """Return the service's Application.
-
-    Raises:
-        NotFoundError: there is none, or there is no Argo CD at all: two messages (fault 78).
-    """
-    body = await kube.find(f"{watched_application(target).path}/{target.app}")
-    if body is not None:
-        return Application(body)
-    # Argo Rollouts shares the API group, so that the group alone proves nothing.
-    group = await kube.find(GROUP) or {}
-    if not any(item.get("name") == "applications" for item in group.get("resources", [])):
-        raise NotFoundError(
-            "Argo CD is not installed: the cluster has no CRD applications.argoproj.io",
-            next_command="kubectl get crd applications.argoproj.io",
-        )
-    raise NotFoundError(
-        f"Argo CD has no Application {target.app} in namespace {target.argocd_namespace}",
-        next_command=f"kubectl -n {target.argocd_namespace} get applications",
-    )
 
 
 class Holds:

@@ -1,4 +1,4 @@
-"""Have Argo CD apply our commit, through its Application and nothing but the Kubernetes API.
+"""Have Argo CD apply our commit, through its Application.
 
 Relied on, from the controller's source (3.2): an operation exists for as long as `.operation` does,
 and is requested by setting it and clearing `status.operationState`; a sync window leaves it Running
@@ -9,19 +9,13 @@ from __future__ import annotations
 
 import uuid
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import anyio
 
 from slipway_host import comparison, waiting
-from slipway_host.application import (
-    FAILED,
-    REFRESH,
-    Application,
-    Holds,
-    read_application,
-    watched_application,
-)
+from slipway_host.application import FAILED, Application, Holds
 from slipway_host.caller import command
 from slipway_host.errors import (
     ConflictError,
@@ -36,7 +30,7 @@ from slipway_host.results import StageResult, Status
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from slipway_host.kube import KubeClient
+    from slipway_host.applications import Applications
     from slipway_host.pods import Json
     from slipway_host.progress import Report
     from slipway_host.settings import Target
@@ -81,8 +75,7 @@ def decide(
             raise TerminalError(
                 f"a sync window of the project denies the sync: {app.window}; Argo CD keeps the "
                 "operation and runs it once the window allows",
-                next_command=f"kubectl -n {app.body['metadata']['namespace']} get appproject "
-                f"{app.project} -o yaml",
+                next_command=app.project_command,
             )
         if app.failing and operated:
             raise TerminalError(
@@ -112,7 +105,7 @@ def _judged(app: Application) -> str:
 
 
 def operation(app: Application, *, revision: str, request: str, run_id: str) -> Json:
-    """Return the patch that requests a sync, and fails if the Application moved since it was read.
+    """Return the sync that is requested.
 
     Prune and options are those of the Application's own automated sync, so that ours differs from
     it in nothing but the time. With several sources each keeps its own target: which of them is our
@@ -137,15 +130,7 @@ def operation(app: Application, *, revision: str, request: str, run_id: str) -> 
     }
     if policy.get("retry"):
         wanted["retry"] = policy["retry"]
-    return {
-        "metadata": {
-            "annotations": {REFRESH: "normal"},
-            # Two requests at once: the second gets a conflict and reads again (fault 80).
-            "resourceVersion": app.body["metadata"]["resourceVersion"],
-        },
-        "operation": wanted,
-        "status": {"operationState": None},
-    }
+    return wanted
 
 
 class _Sync:
@@ -153,7 +138,7 @@ class _Sync:
 
     def __init__(
         self,
-        kube: KubeClient,
+        applications: Applications,
         target: Target,
         holds: Holds,
         run_id: str,
@@ -162,18 +147,18 @@ class _Sync:
         terminate: bool,
     ) -> None:
         self.terminate = terminate
-        self.kube, self.target, self.holds, self.report = kube, target, holds, report
+        self.applications, self.target, self.holds, self.report = applications, target, holds, report
         self.run_id, self.request = run_id, uuid.uuid4().hex
         self.app: Application | None = None
         self.seen = False
-        self.line = ""
+        self.line = self.trouble = ""
         self.looks = 0
         self.asked: tuple[float, str] | None = None
         self.operations = 0
 
     async def step(self, commit: str) -> bool:
         """Look once and do what follows; return whether our commit is applied."""
-        app = await waiting.patiently(lambda: read_application(self.kube, self.target), self.report)
+        app = await waiting.patiently(self._read, self.report)
         self.app, self.looks = app, self.looks + 1
         self.seen = self.seen or app.taken_up(self.request)
         synced = await self.holds.one_of(app.revisions, self.report)
@@ -193,31 +178,32 @@ class _Sync:
         if decision.action == "request":
             # A descendant is applied as it is: our commit alone would undo what came after it.
             revision = synced or operated or commit
-            await self._patch(operation(app, revision=revision, request=self.request, run_id=self.run_id))
+            wanted = operation(app, revision=revision, request=self.request, run_id=self.run_id)
+            await self._ask(app, self.applications.request(app, wanted))
             self.operations += 1
         elif decision.action == "terminate":
-            # What `argocd app terminate-op` writes; the controller cleans up, and then clears the operation.
-            await self._patch(
-                {
-                    "metadata": {"resourceVersion": app.body["metadata"]["resourceVersion"]},
-                    "status": {"operationState": {"phase": "Terminating"}},
-                }
-            )
+            await self._ask(app, self.applications.terminate(app))
         elif decision.action == "wait" and not self.asked:
-            await self._patch({"metadata": {"annotations": {REFRESH: "normal"}}})
+            await self._ask(app, self.applications.refresh(app))
         return decision.action == "done"
 
-    async def _patch(self, body: Json) -> None:
-        path = f"{watched_application(self.target).path}/{self.target.app}"
+    async def _read(self) -> Application:
         try:
-            await self.kube.patch(path, body)
+            return await self.applications.read(self.target)
+        except TransientError as error:
+            self.trouble = error.cause
+            raise
+
+    async def _ask(self, app: Application, asking: Awaitable[None]) -> None:
+        try:
+            await asking
         except (ConflictError, TransientError) as error:
             # Moved since it was read, or perhaps applied after all: the next look tells.
             self.report(f"{error.cause}; reading {self.target.app} again")
             await anyio.sleep(waiting.SETTLE_S)
             return
-        if not self.asked and self.app:
-            self.asked = (anyio.current_time(), self.app.reconciled_at)
+        if not self.asked:
+            self.asked = (anyio.current_time(), app.reconciled_at)
 
     def silent_s(self) -> float:
         """Return for how long the controller has left our refresh undone; 0 where it answered."""
@@ -230,7 +216,8 @@ class _Sync:
         """Return the error that says what was missing in the end."""
         app, namespace = self.app, self.target.argocd_namespace
         if app is None:
-            return DeadlineError(f"the Kubernetes API gave no Application in {waited_s:g} s")
+            why = f": {self.trouble}" if self.trouble else ""
+            return DeadlineError(f"{self.target.app} could not be read in {waited_s:g} s{why}")
         if self.silent_s():
             return DeadlineError(
                 f"Argo CD's application controller does not answer: a refresh waits for "
@@ -251,7 +238,7 @@ class _Sync:
 
 
 async def sync(
-    kube: KubeClient,
+    applications: Applications,
     target: Target,
     *,
     commit: str,
@@ -274,7 +261,7 @@ async def sync(
         DeadlineError: the time ran out, or the controller left the request alone for
             `silent_after_s`.
     """
-    wait = _Sync(kube, target, Holds(commit, contains), run_id, report, terminate=terminate)
+    wait = _Sync(applications, target, Holds(commit, contains), run_id, report, terminate=terminate)
 
     async def loop(changes: Changes) -> None:
         while not await wait.step(commit):
@@ -284,7 +271,7 @@ async def sync(
 
     within(deadline_s)
     with anyio.move_on_after(deadline_s) as scope:
-        await waiting.watching(kube, [watched_application(target)], loop, report)
+        await waiting.watching([partial(applications.changes, target)], loop, report)
     if scope.cancelled_caught or wait.app is None:
         raise wait.too_late(deadline_s)
     return StageResult(

@@ -6,6 +6,7 @@ import datetime as dt
 import re
 from typing import TYPE_CHECKING
 
+from slipway_host import comparison
 from slipway_host.checks import CheckStatus, Finding
 from slipway_host.errors import quote
 from slipway_host.source import CREDENTIALS
@@ -118,17 +119,16 @@ def _held(app: Application) -> str:
     return ""
 
 
-def windows(project: Json) -> Finding:
-    """Return whether a project has sync windows; when they are open, Argo CD alone says (fault 83)."""
-    found = (project.get("spec") or {}).get("syncWindows") or []
-    name = project["metadata"]["name"]
+def windows(app: Application, found: Sequence[Json]) -> Finding:
+    """Return whether sync windows concern an Application; when they are open, Argo CD alone says (83)."""
     if not found:
-        return Finding(found=f"project {name} has no sync windows")
-    named = ", ".join(f"{w.get('kind')} {w.get('schedule')} for {w.get('duration')}" for w in found)
+        return Finding(found=f"no sync window of project {app.project} concerns {app.name}")
+    named = ", ".join(comparison.window(one) for one in found)
     return Finding(
         status=CheckStatus.WARNING,
-        found=f"project {name} has sync windows, which may hold a deploy back: {quote(named, limit=200)}",
-        fix=f"kubectl -n {project['metadata']['namespace']} get appproject {name} -o yaml",
+        found=f"project {app.project} has sync windows, which may hold a deploy back: "
+        f"{quote(named, limit=200)}",
+        fix=app.project_command,
     )
 
 

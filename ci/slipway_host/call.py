@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from slipway_host import caller, recording, targets
+from slipway_host import argocd_access, caller, recording, targets
 from slipway_host.delivery import Delivery
 from slipway_host.doctor import World
 from slipway_host.passage import Accounts
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
     from contextlib import AbstractAsyncContextManager
 
+    from pydantic import SecretStr
+
+    from slipway_host.applications import Applications
     from slipway_host.config import Config
     from slipway_host.kube import KubeClient
     from slipway_host.passage import Passage, Way
@@ -52,6 +55,7 @@ class Call:
         registry: gives the account at the registry, and says only then that it is not given; so do the next.
         git: gives the GitOps repository and the account that writes to it.
         postgres: gives the PostgreSQL server.
+        argocd_token: gives the token for Argo CD's own API.
         recipients: gives who is told how a run went.
         cluster: connects to the cluster.
         report: takes one line for people, live, and remembers it.
@@ -70,6 +74,7 @@ class Call:
     registry: Callable[[], Awaitable[RegistrySettings]]
     git: Callable[[], Awaitable[GitSettings]]
     postgres: Callable[[], Awaitable[PostgresSettings]]
+    argocd_token: Callable[[], Awaitable[SecretStr]]
     recipients: Callable[[], Awaitable[Recipients]]
     cluster: Callable[[], AbstractAsyncContextManager[KubeClient]]
     report: Log
@@ -105,7 +110,17 @@ class Call:
 
     def delivery(self, target: Target, kube: KubeClient) -> Delivery:
         """Return the stages of a service."""
-        return Delivery(target=target, kube=kube, run_id=self.run_id, report=self.report)
+        return Delivery(
+            target=target,
+            kube=kube,
+            applications=self.applications(kube),
+            run_id=self.run_id,
+            report=self.report,
+        )
+
+    def applications(self, kube: KubeClient) -> Applications:
+        """Return the configured way to Argo CD's Applications."""
+        return argocd_access.applications(self.config.argocd, kube, self.argocd_token)
 
     def record(self, function: str, target: Target) -> Run:
         """Return what keeps record of what a function does to a service."""
@@ -119,6 +134,8 @@ class Call:
         return World(
             targets=self.targets,
             kube=kube,
+            applications=self.applications,
+            server=argocd_access.server(self.config.argocd, self.argocd_token),
             registry=self.registry,
             repository=self.git,
             postgres=self.postgres,

@@ -20,6 +20,7 @@ environment:
   GIT_SIGNING_KEY                        private SSH key that signs the commits; without it, none is signed
   POSTGRES_PASSWORD                      administrator's; without it, the cluster's own Secret is read
   POSTGRES_DSN                           administrator's connection string, for a server outside the cluster
+  ARGOCD_AUTH_TOKEN                      token at Argo CD's own API, where the configuration has argocd.server
   JWT_SECRET                             for a new Secret; without it, a random one is made
   NOTIFY_WEBHOOK, NOTIFY_KEY             webhook that is told how a deploy ended, and a key that signs it
   DEPLOYMENTS_TOKEN                      for deployments shown at GitHub; without it, GH_PAT
@@ -35,7 +36,7 @@ exit codes:
 """
 COMMANDS = {
     "deploy": (
-        "deliver pushed images: Secrets, database, GitOps commit, sync, rollout, health, proof",
+        "deliver pushed images: Secrets, database, GitOps commit, sync, rollout, health, smoke, proof",
         "slipway-host deploy\n  slipway-host deploy --receipt receipt.json --service api",
     ),
     "plan": (
@@ -47,6 +48,10 @@ COMMANDS = {
     "migrate": (
         "run the migrations of the pushed images as Kubernetes Jobs, and print their logs",
         "slipway-host migrate --service api",
+    ),
+    "smoke": (
+        "run the smoke tests against the pods that run the pushed images, and print their logs",
+        "slipway-host smoke --service api",
     ),
     "gitops": (
         "commit the pushed images' tags to the GitOps repository",
@@ -113,13 +118,13 @@ COMMANDS = {
 }
 GROUPS = {
     "deliver": ("deploy", "rollback", "hold"),
-    "one step of a deploy": ("secrets", "database", "migrate", "gitops", "sync"),
+    "one step of a deploy": ("secrets", "database", "migrate", "gitops", "sync", "smoke"),
     "look": ("plan", "status", "diagnose", "history", "report", "logs", "metrics", "kpis", "cost"),
     "set up": ("init", "init-gitops", "doctor", "rbac", "config"),
     "rarely": ("rotate", "undo", "resume"),
 }
 """Where each command stands in the help."""
-WITH_IMAGES = ("deploy", "plan", "migrate", "gitops")
+WITH_IMAGES = ("deploy", "plan", "migrate", "gitops", "smoke")
 """Commands about the images of a commit, which a receipt may name."""
 WITHOUT_CLUSTER = ("config", "history", "hold", "init", "init-gitops", "kpis", "rbac", "report")
 

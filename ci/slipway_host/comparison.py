@@ -96,11 +96,11 @@ def value_files(source: Json) -> list[str]:
     ]
 
 
-def windows(project: Json, app: Json) -> str:
-    """Return a project's sync windows that concern an Application, in words; empty where none does."""
+def windows(project: Json, app: Json) -> list[Json]:
+    """Return those of a project's sync windows that concern an Application."""
     spec, name = app["spec"], app["metadata"]["name"]
     place = spec.get("destination") or {}
-    told = []
+    found = []
     for window in (project.get("spec") or {}).get("syncWindows") or []:
         concerned = (
             (window.get("applications") or [], name),
@@ -108,8 +108,11 @@ def windows(project: Json, app: Json) -> str:
             (window.get("clusters") or [], place.get("server") or place.get("name", "")),
         )
         if any(fnmatch.fnmatchcase(str(value), str(glob)) for globs, value in concerned for glob in globs):
-            zone = window.get("timeZone") or "UTC"
-            told.append(
-                f"{window.get('kind')} {window.get('schedule')} ({zone}) for {window.get('duration')}"
-            )
-    return "; ".join(told)
+            found.append({**window, "timeZone": window.get("timeZone") or "UTC"})
+    return found
+
+
+def window(found: Json) -> str:
+    """Return a sync window in words; its time zone only where it is known."""
+    zone = f" ({found['timeZone']})" if found.get("timeZone") else ""
+    return f"{found.get('kind')} {found.get('schedule')}{zone} for {found.get('duration')}"

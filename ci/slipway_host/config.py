@@ -152,9 +152,19 @@ class Postgres(Model):
 
 
 class ArgoCD(Model):
-    """Where Argo CD keeps its Applications."""
+    """Where Argo CD keeps its Applications, and by which API they are read and changed."""
 
     namespace: DnsLabel = Field("argocd", description="namespace of the Applications")
+    server: HttpsAddress | None = Field(
+        None,
+        description="address of Argo CD's own API, used with an ARGOCD_AUTH_TOKEN; default: its Applications "
+        "are read and patched through the Kubernetes API",
+    )
+    ca: str | None = Field(
+        None,
+        pattern="-----BEGIN CERTIFICATE-----",
+        description="certificates in PEM form that vouch for `server`; default: the system's own",
+    )
 
 
 class Scanner(Model):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from slipway_host import (
     argocd,
@@ -28,60 +28,26 @@ from slipway_host import (
     rollout,
     rotation,
     secrets,
+    smoke,
     suspension,
 )
 from slipway_host.allowance import Allowed
-from slipway_host.application import read_application
 from slipway_host.image_change import ImageChange
 from slipway_host.results import StageResult, Status
 from slipway_host.settings import Deadlines
 from slipway_host.workload import read_workload
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from pydantic import SecretStr
 
+    from slipway_host.applications import Applications
     from slipway_host.kube import KubeClient
     from slipway_host.postgres import SqlRunner
     from slipway_host.progress import Report
     from slipway_host.settings import GitSettings, PostgresSettings, RegistrySettings, Target
+    from slipway_host.smoke import Revision
 
 MANAGED_NAMESPACE = {"app.kubernetes.io/part-of": "slipway"}
-
-
-async def commit(
-    settings: GitSettings,
-    changes: Sequence[ImageChange],
-    *,
-    run_id: str,
-    report: Report,
-    deadlines: Deadlines | None = None,
-) -> dict[str, StageResult]:
-    """Write all images as one commit, and return each application's result.
-
-    Raises:
-        DeliveryError: of `gitops.commit_images`; then nothing of it landed.
-    """
-    deadline_s = (deadlines or Deadlines()).git_s
-    done = await gitops.commit_images(settings, changes, run_id=run_id, report=report, deadline_s=deadline_s)
-    outputs: dict[str, Any] = {"branch": done.branch, "attempts": done.attempts}
-    if done.pull_request:
-        outputs["pullRequest"] = done.pull_request
-    # A proposed commit is not on the branch: whatever waits for `commit` must not take it for that.
-    outputs["proposed" if done.status is Status.WAITING else "commit"] = done.commit
-    results = {}
-    for change in changes:
-        acted = change.app in done.changed
-        how = f"merge {done.pull_request}" if done.status is Status.WAITING else f"commit {done.commit[:8]}"
-        what = how if acted else f"{change.path} has it since before"
-        results[change.app] = StageResult(
-            stage="gitops",
-            status=done.status if acted else Status.SKIPPED,
-            summary=f"tag {change.tag} on {done.branch}: {what}",
-            outputs=outputs,
-        )
-    return results
 
 
 async def connect_sql(kube: KubeClient | None, settings: PostgresSettings, *, deadline_s: float) -> SqlRunner:
@@ -102,6 +68,7 @@ class Delivery:
     Args:
         target: the service, its environment and its commit.
         kube: the cluster.
+        applications: Argo CD's.
         run_id: written to what the run makes.
         report: takes one line for people, live.
         deadlines: how long each wait may take.
@@ -110,6 +77,7 @@ class Delivery:
 
     target: Target
     kube: KubeClient
+    applications: Applications
     run_id: str
     report: Report
     deadlines: Deadlines = field(default_factory=Deadlines)
@@ -121,7 +89,13 @@ class Delivery:
         """Look at everything that later stages need, before anything is changed (`preflight.preflight`)."""
         server = partial(self.sql, postgres_settings)
         return await preflight.preflight(
-            self.kube, self.target, git_settings, postgres_settings, server=server, proposes=proposes
+            self.kube,
+            self.applications,
+            self.target,
+            git_settings,
+            postgres_settings,
+            server=server,
+            proposes=proposes,
         )
 
     async def secrets(
@@ -239,10 +213,10 @@ class Delivery:
 
     async def sync(self, settings: GitSettings, commit: str, *, terminate: bool = False) -> StageResult:
         """Have Argo CD apply the commit, and wait until it has; `terminate` ends what blocks it."""
-        app = await read_application(self.kube, self.target)
+        app = await self.applications.read(self.target)
         suspension.refuse(app, service=self.target.service)
         return await argocd.sync(
-            self.kube,
+            self.applications,
             self.target,
             commit=commit,
             contains=partial(gitops.contains, settings, commit),
@@ -274,12 +248,19 @@ class Delivery:
             deadline_s=self.deadlines.health_s,
         )
 
+    async def smoke(self, revision: Revision, *, again: bool = False) -> StageResult:
+        """Run the service's smoke test against its new pods; `again` also where they have passed it."""
+        return await smoke.smoke(
+            self.kube, self.target, revision, run_id=self.run_id, report=self.report, again=again
+        )
+
     async def proof(
         self, settings: GitSettings, *, commit: str, digest: str, manifests: frozenset[str]
     ) -> StageResult:
         """Prove that the commit is synced and that every pod runs the digest (R15)."""
         return await proof.prove(
             self.kube,
+            self.applications,
             self.target,
             commit=commit,
             digest=digest,

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from slipway_host.diagnosis_case import Case
 
-LINKS: dict[str, Callable[[Case], Awaitable[str | Unknown]]] = {
+LINKS: dict[str, Callable[[Case], Awaitable[str | Unknown | None]]] = {
     "commit": diagnosis_release.commit,
     "tests": diagnosis_runs.tests,
     "build": diagnosis_runs.build,
@@ -30,9 +30,10 @@ LINKS: dict[str, Callable[[Case], Awaitable[str | Unknown]]] = {
     "workload": diagnosis_cluster.workload,
     "pods": diagnosis_cluster.running,
     "health": diagnosis_cluster.healthy,
+    "smoke": diagnosis_cluster.smoked,
     "proof": diagnosis_cluster.proven,
 }
-"""In the order in which a deploy goes through them: each needs the ones before it."""
+"""In the order in which a deploy goes through them. What says None is no link of this service's chain."""
 WIDTH = max(map(len, LINKS))
 
 
@@ -126,7 +127,7 @@ async def diagnose(case: Case) -> Diagnosis:
             break
         if isinstance(said, Unknown):
             links.append(Link(name=name, status="unknown", said=said.said))
-        else:
+        elif said is not None:
             links.append(Link(name=name, status="ok", said=said))
     return Diagnosis(
         service=case.target.service,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import json
 import posixpath
 from functools import partial
 from typing import TYPE_CHECKING
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING
 import anyio
 
 from slipway_host import comparison, gitops, pods
-from slipway_host.application import FAILED, REFRESH, Holds, read_application, watched_application
+from slipway_host.application import FAILED, Holds
 from slipway_host.diagnosis_case import BrokenLinkError
 from slipway_host.errors import AccessDeniedError, NotFoundError, quote
 from slipway_host.progress import silent
@@ -39,16 +38,10 @@ def _age_s(stamp: object) -> float:
         return float("inf")
 
 
-def _patch(case: Case, spec: Json) -> str:
-    target = case.target
-    words = json.dumps({"spec": spec}, separators=(",", ":"))
-    return f"kubectl -n {target.argocd_namespace} patch application {target.app} --type=merge -p '{words}'"
-
-
 async def application(case: Case) -> str:
     """Read the Application: it exists, follows our branch and our file, and can be compared."""
     try:
-        app = await read_application(case.kube, case.target)
+        app = await case.applications.read(case.target)
     except NotFoundError as error:
         if not case.manifest or "CRD" in error.cause:
             raise
@@ -79,7 +72,7 @@ def _source(case: Case, app: Application) -> Json:
         raise BrokenLinkError(
             f"the Application {target.app} follows {quote(found, limit=300)}, and Slipway "
             f"commits to {case.git.url}",
-            fix=_patch(case, {"source": {"repoURL": case.git.url}}) if single else app.command,
+            fix=app.patch_command({"source": {"repoURL": case.git.url}}) if single else app.command,
         )
     source: Json = ours[0]
     revision = str(source.get("targetRevision") or "HEAD")
@@ -87,7 +80,7 @@ def _source(case: Case, app: Application) -> Json:
         raise BrokenLinkError(
             f"the Application {target.app} follows {quote(revision, limit=100)}, and Slipway commits to "
             f"branch {case.git.branch}",
-            fix=_patch(case, {"source": {"targetRevision": case.git.branch}}) if single else app.command,
+            fix=app.patch_command({"source": {"targetRevision": case.git.branch}}) if single else app.command,
         )
     files = comparison.value_files(source)
     if single and files and target.values not in files:
@@ -95,7 +88,7 @@ def _source(case: Case, app: Application) -> Json:
         raise BrokenLinkError(
             f"the Application {target.app} reads {quote(', '.join(files), limit=200)}, and Slipway writes "
             f"{target.values}",
-            fix=_patch(case, {"source": {"helm": {"valueFiles": [relative]}}}),
+            fix=app.patch_command({"source": {"helm": {"valueFiles": [relative]}}}),
         )
     namespace = str((spec.get("destination") or {}).get("namespace") or target.namespace)
     if namespace != target.namespace:
@@ -117,16 +110,15 @@ async def _fresh(case: Case, app: Application) -> Application:
     if case.branch_head in app.revisions and _age_s(app.reconciled_at) < FRESH_S and not app.refreshing:
         return app
     before = app.reconciled_at
-    path = f"{watched_application(target).path}/{target.app}"
     try:
-        await case.kube.patch(path, {"metadata": {"annotations": {REFRESH: "normal"}}})
+        await case.applications.refresh(app)
     except AccessDeniedError as error:
         case.notes.append(f"Argo CD was not asked to compare anew: {error.cause}")
         return app
     case.notes.append("Argo CD was asked for a new comparison: an annotation, and all that was changed")
     with anyio.move_on_after(REFRESH_S):
         while True:
-            app = await read_application(case.kube, target)
+            app = await case.applications.read(target)
             if not app.refreshing:
                 return app
             await anyio.sleep(POLL_S)
@@ -149,13 +141,10 @@ def _incomparable(case: Case, kind: str, message: str, source: Json) -> BrokenLi
     clone = f"git clone --depth=1 --branch={case.git.branch} {url} gitops"
     fix = {
         "repository": f"argocd repo add {url} --username {case.git.username}",
-        "revision": _patch(case, {"source": {"targetRevision": case.git.branch}}),
-        "path": f"{clone} && ls gitops/{posixpath.dirname(path)}; kubectl -n {target.argocd_namespace} "
-        f"edit application {target.app}",
+        "revision": case.app.patch_command({"source": {"targetRevision": case.git.branch}}),
+        "path": f"{clone} && ls gitops/{posixpath.dirname(path)}; {case.app.edit_command}",
         "render": f"{clone} && helm template {target.app} gitops/{path} --values gitops/{target.values}",
-        "destination": "kubectl -n "
-        + target.argocd_namespace
-        + f" get appproject {case.app.project} -o yaml",
+        "destination": case.app.project_command,
     }.get(judged.kind, case.app.command)
     return BrokenLinkError(f"Argo CD {judged.cause}", fix=fix, evidence=f"{kind}: {quote(message)}")
 
@@ -254,9 +243,8 @@ def _window(case: Case, said: str) -> BrokenLinkError:
 
 async def _windows(case: Case) -> str:
     """Return the project's windows that concern the Application, with what each does; empty if unknown."""
-    path = f"{watched_application(case.target).path.rpartition('/')[0]}/appprojects/{case.app.project}"
     try:
-        project = await case.kube.find(path) or {}
+        found = await case.applications.windows(case.app)
     except AccessDeniedError:
         return ""
-    return comparison.windows(project, case.app.body)
+    return "; ".join(comparison.window(one) for one in found or ())

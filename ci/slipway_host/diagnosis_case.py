@@ -10,6 +10,7 @@ from slipway_host.errors import TerminalError
 
 if TYPE_CHECKING:
     from slipway_host.application import Application
+    from slipway_host.applications import Applications
     from slipway_host.errors import DeliveryError
     from slipway_host.kube import KubeClient
     from slipway_host.receipts import Stored
@@ -72,6 +73,7 @@ class Case:
     Args:
         target: the service at HEAD; from the values file on, at the tag that this names.
         kube: the cluster.
+        applications: Argo CD's.
         git: the GitOps repository.
         registry: the account at the registry.
         expect_head: what is asked for has to be HEAD's image.
@@ -79,6 +81,7 @@ class Case:
 
     target: Target
     kube: KubeClient
+    applications: Applications
     git: GitSettings
     registry: RegistrySettings
     expect_head: bool = False

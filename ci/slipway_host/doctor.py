@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING
 
 from slipway_host import (
     argocd_checks,
+    argocd_server_checks,
     database_state,
     git,
     rights,
     secrets,
 )
-from slipway_host.application import Application, read_application, watched_application
 from slipway_host.branch_checks import BranchChecks
 from slipway_host.caller import command
 from slipway_host.checks import Check, CheckStatus, Finding, skipped
@@ -31,6 +31,8 @@ from slipway_host.together import Once
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
+    from slipway_host.applications import Applications
+    from slipway_host.applications_server import ServerApplications
     from slipway_host.kube import KubeClient
     from slipway_host.postgres import SqlRunner
     from slipway_host.settings import (
@@ -48,6 +50,7 @@ OLDEST_POSTGRESQL = 15
 CLUSTER = "kubernetes"
 REPOSITORY = "git"
 SERVER = "postgresql"
+ARGOCD = "argocd server"
 SQL_S = 10.0
 
 
@@ -58,6 +61,8 @@ class World:
     Args:
         targets: the services.
         kube: connects to the cluster.
+        applications: the way to Argo CD's Applications, by the cluster.
+        server: Argo CD's own API, where that is the way.
         registry: the account there.
         repository: the GitOps repository and its account.
         postgres: the PostgreSQL server.
@@ -68,9 +73,11 @@ class World:
 
     targets: Sequence[Target]
     kube: Callable[[], Awaitable[KubeClient]]
+    applications: Callable[[KubeClient], Applications]
     registry: Callable[[], Awaitable[RegistrySettings]]
     repository: Callable[[], Awaitable[GitSettings]]
     postgres: Callable[[], Awaitable[PostgresSettings]]
+    server: ServerApplications | None = None
     api: PullRequestSettings | None = None
     in_cluster: bool = True
     protocols: tuple[str, ...] = git.SAFE_PROTOCOLS
@@ -86,6 +93,8 @@ class World:
         if any(target.database for target in self.targets):
             needs = (CLUSTER,) if self.in_cluster else ()
             found.append(Check(name=SERVER, look=self._server, needs=needs))
+        if self.server:
+            found.append(Check(name=ARGOCD, look=partial(argocd_server_checks.account, self.server)))
         found.append(Check(name="argocd controller", look=self._controller, needs=(CLUSTER,)))
         for target in self.targets:
             found += self._of(target)
@@ -105,6 +114,9 @@ class World:
             check("argocd", self._application, CLUSTER, REPOSITORY),
             check("sync windows", self._windows, CLUSTER),
         ]
+        if self.server:
+            granted = partial(argocd_server_checks.granted, self.server)
+            found.append(check("argocd rights", granted, ARGOCD))
         if target.database:
             found.append(check("database", self._database, SERVER))
         return found
@@ -185,30 +197,31 @@ class World:
         return Finding(found=said)
 
     async def _application(self, target: Target) -> Finding:
-        app = await read_application(await self._kube(), target)
+        app = await (await self._applications()).read(target)
         branch = await self._branches.look()
         return argocd_checks.application(app, target, branch.settings, head=branch.head)
 
     async def _windows(self, target: Target) -> Finding:
-        kube = await self._kube()
-        app = await read_application(kube, target)
-        project = str(app.body["spec"].get("project") or "default")
-        path = f"{watched_application(target).path.rpartition('/')[0]}/appprojects/{project}"
+        applications = await self._applications()
+        app = await applications.read(target)
         try:
-            body = await kube.find(path)
+            found = await applications.windows(app)
         except AccessDeniedError:
             # No stage reads it: nobody has to be granted that.
             grant = f"{command('rbac', '--sync-windows')} | kubectl apply -f -"
-            return skipped(f"optional: this account may not read project {project}; {grant} grants that")
-        return argocd_checks.windows(body) if body else skipped(f"there is no project {project}")
+            return skipped(f"optional: this account may not read project {app.project}; {grant} grants that")
+        if found is None:
+            return skipped(f"there is no project {app.project}")
+        return argocd_checks.windows(app, found)
 
     async def _controller(self) -> Finding:
-        kube, found = await self._kube(), []
-        for target in self.targets:
-            body = await kube.find(f"{watched_application(target).path}/{target.app}")
-            if body is not None:
-                found.append(Application(body))
-        return argocd_checks.controller(found) if found else skipped("no service has an Application")
+        applications = await self._applications()
+        found = [await applications.find(target.argocd_namespace, target.app) for target in self.targets]
+        there = [app for app in found if app is not None]
+        return argocd_checks.controller(there) if there else skipped("no service has an Application")
+
+    async def _applications(self) -> Applications:
+        return self.applications(await self._kube())
 
     # --- PostgreSQL -----------------------------------------------------------------------------
 

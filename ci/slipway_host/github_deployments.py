@@ -8,7 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Self
 
-from slipway_host.forge import Forge, retrying
+from slipway_host.forge import Forge
+from slipway_host.http_api import retrying
 
 if TYPE_CHECKING:
     from pydantic import SecretStr

@@ -50,7 +50,14 @@ async def diagnose(call: Call, *, head: bool, as_json: bool) -> Outcome:
 
         async def one(target: Target) -> Outcome:
             registry, repository = await call.registry(), await call.git()
-            case = Case(target=target, kube=kube, git=repository, registry=registry, expect_head=head)
+            case = Case(
+                target=target,
+                kube=kube,
+                applications=call.applications(kube),
+                git=repository,
+                registry=registry,
+                expect_head=head,
+            )
             seen = found[target.service] = await walk(case)
             return Outcome(seen.text(), None if as_json else seen.failure())
 
@@ -95,7 +102,9 @@ async def status(call: Call, *, as_json: bool) -> Outcome:
     if not call.targets:
         return Outcome(NOBODY)
     async with call.cluster() as kube:
-        found = await overviews(call.targets, kube=kube, repository=call.git)
+        found = await overviews(
+            call.targets, kube=kube, applications=call.applications(kube), repository=call.git
+        )
     return Outcome(_json([one.document for one in found]) if as_json else screen(found))
 
 
@@ -191,9 +200,10 @@ async def rbac(
         every = rights.rights(target, postgres)
         asked += rights.for_plan(target, every) if for_plan else every
     if sync_windows:
-        asked += [rights.sync_windows(target) for target in call.targets]
+        asked += [right for target in call.targets for right in rights.sync_windows(target)]
     return Outcome(
-        rights.as_yaml(
+        rights.policy(call.targets, for_plan=for_plan)
+        + rights.as_yaml(
             rights.manifests(
                 asked,
                 account=account,

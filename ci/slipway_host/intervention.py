@@ -58,6 +58,7 @@ async def undo(call: Call, *, to_revision: int, by: str, chosen: bool) -> Outcom
     async def one(kube: KubeClient, target: Target) -> StageResult:
         return await emergency.undo(
             kube,
+            call.applications(kube),
             target,
             number=to_revision,
             by=by or call.by,
@@ -73,7 +74,9 @@ async def resume(call: Call) -> Outcome:
     """Give Argo CD back what `undo` has taken from it."""
 
     async def one(kube: KubeClient, target: Target) -> StageResult:
-        return await emergency.resume(kube, target, report=call.report, deadline_s=Deadlines().sync_s)
+        return await emergency.resume(
+            call.applications(kube), target, report=call.report, deadline_s=Deadlines().sync_s
+        )
 
     return await _stage(call, "resume", one)
 

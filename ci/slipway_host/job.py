@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from slipway_host import caller, effective, foresight, kube_files, recording, selection, targets
 from slipway_host.accounts import (
+    argocd_token,
     git_account,
     later,
     postgres_account,
@@ -133,6 +134,7 @@ class Job:
             registry=later(registry_account, environ, config, environment),
             git=later(git_account, environ, config, environment),
             postgres=later(postgres_account, environ, config),
+            argocd_token=later(argocd_token, environ),
             recipients=later(recipients_account, environ),
             cluster=self._cluster,
             report=self._report,

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from slipway_host import git, holds, pods, proof, suspension, undo, values
-from slipway_host.application import read_application
 from slipway_host.errors import DeliveryError, quote
 from slipway_host.git_log import trailers_of
 from slipway_host.image_change import RUN, SOURCE_COMMIT, source_of
@@ -17,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
     from slipway_host.application import Application
+    from slipway_host.applications import Applications
     from slipway_host.git import Clone
     from slipway_host.holds import Hold
     from slipway_host.kube import KubeClient
@@ -211,6 +211,7 @@ async def overviews(
     targets: Sequence[Target],
     *,
     kube: KubeClient,
+    applications: Applications,
     repository: Callable[[], Awaitable[GitSettings]],
     protocols: tuple[str, ...] = git.SAFE_PROTOCOLS,
 ) -> list[Overview]:
@@ -219,6 +220,7 @@ async def overviews(
     Args:
         targets: the services.
         kube: the cluster.
+        applications: Argo CD's.
         repository: the GitOps repository and its account.
         protocols: transports that git may use.
     """
@@ -239,7 +241,7 @@ async def overviews(
 
     async def cluster() -> None:
         for target in targets:
-            apps[target.service] = await _kept(read_application(kube, target))
+            apps[target.service] = await _kept(applications.read(target))
             workloads[target.service] = await _kept(read_workload(kube, target))
 
     await together(history, cluster)

@@ -15,9 +15,9 @@ from slipway_host import (
     plan_text,
     pull_secret,
     secrets,
+    smoke,
     sync_preview,
 )
-from slipway_host.application import read_application
 from slipway_host.errors import AccessDeniedError, DeadlineError, TerminalError
 from slipway_host.gitops_preview import UNKNOWN, UNKNOWN_JOB
 from slipway_host.plan import VERSION, DatabasePlan, Plan, Refusal, SecretsPlan, ServicePlan, config_digest
@@ -122,6 +122,7 @@ class _Look:
     database: DatabasePlan | None = None
     migration: MigrationPlan | None = None
     sync: SyncPlan | None = None
+    gates: tuple[str, ...] = ()
     refused: list[Refusal] = field(default_factory=list)
     facts: dict[str, str] = field(default_factory=dict)
 
@@ -147,6 +148,7 @@ class _Look:
         if found:
             self.sync, facts = found
             self.facts |= facts
+        await self._smoke()
 
     def document(self, branch: GitOpsPreview) -> ServicePlan:
         """Return the service's part of the plan."""
@@ -158,7 +160,7 @@ class _Look:
             namespace=self.target.namespace,
             values=self.target.values,
             values_before=branch.before.get(self.target.app, ""),
-            gates=self.wish.gates.get(self.passage.name, ()),
+            gates=(*self.wish.gates.get(self.passage.name, ()), *self.gates),
             image=self.image,
             secrets=self.secrets,
             database=self.database,
@@ -192,7 +194,7 @@ class _Look:
         )
 
     async def _application(self) -> None:
-        self.app = await self._asked("preflight", partial(read_application, self.delivery.kube, self.target))
+        self.app = await self._asked("preflight", partial(self.delivery.applications.read, self.target))
 
     async def _furnish(self) -> None:
         found = await self._asked("secrets", self._secrets)
@@ -255,9 +257,21 @@ class _Look:
         if self.migration and self.migration.job:
             self.facts[f"migration Job {self.migration.job}"] = self.migration.state
 
+    async def _smoke(self) -> None:
+        settings = self.target.smoke
+        if settings is None:
+            return
+        acts = self.sync is None or self.sync.acts
+        look = partial(smoke.passed, self.delivery.kube, self.target, settings, digest=self.image.digest)
+        if acts or not await self._asked("smoke", look):
+            self.gates = (
+                f"smoke: `{' '.join(settings.command)}` has to pass, as a Job that asks the new pods",
+            )
+
     async def _sync(self, app: Application, head: str, *, commits: bool) -> tuple[SyncPlan, dict[str, str]]:
         return await sync_preview.preview(
             self.delivery.kube,
+            self.delivery.applications,
             self.target,
             app,
             head=head,

@@ -6,7 +6,6 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from slipway_host import chart, git, gitops, holds, secrets, suspension
-from slipway_host.application import read_application
 from slipway_host.errors import DeliveryError
 from slipway_host.results import StageResult, Status
 from slipway_host.together import Once, together
@@ -15,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from slipway_host.application import Application
+    from slipway_host.applications import Applications
     from slipway_host.kube import KubeClient
     from slipway_host.settings import GitSettings, PostgresSettings, Target
 
@@ -23,6 +23,7 @@ STAGE = "preflight"
 
 async def preflight(
     kube: KubeClient,
+    applications: Applications,
     target: Target,
     git_settings: GitSettings,
     postgres_settings: PostgresSettings,
@@ -34,6 +35,7 @@ async def preflight(
 
     Args:
         kube: the cluster.
+        applications: Argo CD's.
         target: the service.
         git_settings: the GitOps repository.
         postgres_settings: the PostgreSQL server.
@@ -46,7 +48,7 @@ async def preflight(
         ConflictError: the Secret does not fit, the chart makes random ones, or automated sync is suspended.
         HeldError: a hold keeps this image, or every one, away.
     """
-    look = _Look(kube, target, git_settings, postgres_settings, server, proposes=proposes)
+    look = _Look(kube, applications, target, git_settings, postgres_settings, server, proposes=proposes)
     failures: dict[int, DeliveryError] = {}
     looks = (look.application, look.database, look.repository, look.secret)
 
@@ -71,6 +73,7 @@ class _Look:
     def __init__(
         self,
         kube: KubeClient,
+        applications: Applications,
         target: Target,
         git_settings: GitSettings,
         postgres_settings: PostgresSettings,
@@ -80,7 +83,7 @@ class _Look:
     ) -> None:
         self._kube, self._target, self._server = kube, target, server
         self._proposes = proposes
-        self._app = Once(partial(read_application, kube, target))
+        self._app = Once(partial(applications.read, target))
         self._git, self._postgres = git_settings, postgres_settings
 
     async def application(self) -> str:

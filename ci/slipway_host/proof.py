@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import anyio
 
 from slipway_host import pods, rollout, waiting
-from slipway_host.application import Holds, read_application, watched_application
+from slipway_host.application import Holds
 from slipway_host.errors import (
     DeadlineError,
     HealthDegradedError,
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from slipway_host.application import Application
+    from slipway_host.applications import Applications
     from slipway_host.kube import KubeClient
     from slipway_host.pods import Json
     from slipway_host.progress import Report
@@ -145,13 +147,15 @@ class _Proof:
     def __init__(
         self,
         kube: KubeClient,
+        applications: Applications,
         target: Target,
         digest: str,
         manifests: frozenset[str],
         holds: Holds,
         report: Report,
     ) -> None:
-        self.kube, self.target, self.digest, self.manifests = kube, target, digest, manifests
+        self.kube, self.applications = kube, applications
+        self.target, self.digest, self.manifests = target, digest, manifests
         self.holds, self.report = holds, report
         self.first: str | None = None
         self.health = ""
@@ -162,7 +166,7 @@ class _Proof:
     async def look(self, commit: str) -> bool:
         """Read everything once; return whether the proof is complete."""
         target, report = self.target, self.report
-        app = await waiting.patiently(lambda: read_application(self.kube, target), report)
+        app = await waiting.patiently(lambda: self.applications.read(target), report)
         self.workload = await waiting.patiently(lambda: read_workload(self.kube, target), report)
         self.first = app.reconciled_at if self.first is None else self.first
         self.health = app.health
@@ -194,6 +198,7 @@ class _Proof:
 
 async def prove(
     kube: KubeClient,
+    applications: Applications,
     target: Target,
     *,
     commit: str,
@@ -211,7 +216,7 @@ async def prove(
         TerminalError: a pod with our tag runs something else.
         DeadlineError: anything else is still missing after `deadline_s`.
     """
-    proof = _Proof(kube, target, digest, manifests, Holds(commit, contains), report)
+    proof = _Proof(kube, applications, target, digest, manifests, Holds(commit, contains), report)
 
     async def loop(changes: Changes) -> None:
         while not await proof.look(commit):
@@ -220,8 +225,8 @@ async def prove(
     within(deadline_s)
     with anyio.move_on_after(deadline_s) as scope:
         first = await waiting.patiently(lambda: read_workload(kube, target), report)
-        watched = [watched_application(target), *watched_workload(target, first)]
-        await waiting.watching(kube, watched, loop, report)
+        workload_changes = waiting.in_cluster(kube, watched_workload(target, first))
+        await waiting.watching([partial(applications.changes, target), *workload_changes], loop, report)
     workload = proof.workload
     if scope.cancelled_caught or workload is None:
         late = f"not proven within {deadline_s:g} s: {proof.line}"

@@ -94,6 +94,7 @@ def write(kept: Recording, *, folder: str, step_summary: str, log: record.Log) -
 
 def _secrets(passages: Sequence[Passage]) -> list[str]:
     given = [secret for passage in passages for secret in passage.delivery.target.secrets.given.values()]
+    given += [secret for passage in passages for secret in passage.delivery.applications.secrets]
     for accounts in {id(passage.accounts): passage.accounts for passage in passages}.values():
         given += filter(None, _of(accounts))
     return [secret.get_secret_value() for secret in given]

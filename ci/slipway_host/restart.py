@@ -66,7 +66,7 @@ async def restart(kube: KubeClient, target: Target, *, at: str, report: Report, 
 
     try:
         with anyio.fail_after(deadline_s):
-            await waiting.watching(kube, watched_workload(target, first), loop, report)
+            await waiting.watching(waiting.in_cluster(kube, watched_workload(target, first)), loop, report)
     except TimeoutError:
         raise DeadlineError(
             f"{what} has not replaced its pods after {deadline_s:g} s: {line}", next_command=show

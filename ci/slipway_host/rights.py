@@ -26,6 +26,12 @@ REVIEWS = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
 RBAC = "rbac.authorization.k8s.io"
 ARGOCD = ARGOCD_GROUP.split("/")[2]
 NAME = "slipway"
+ARGOCD_ACTIONS = {
+    "get": "every stage that looks at Argo CD",
+    "sync": "sync, and the end of a foreign sync",
+    "update": "undo and resume",
+}
+"""What an account of Argo CD's own API has to be allowed, and what needs it."""
 AT_ONCE = 4
 """Questions at once: they are many, and other checks share the connections."""
 
@@ -114,13 +120,15 @@ def rights(target: Target, postgres: PostgresSettings, *, create_namespace: bool
         several(postgres.namespace, "database", "pods/exec", "get", "create")
         if postgres.admin_password is None:
             several(postgres.namespace, "database", "secrets", "get", name=postgres.secret)
-    app = {"group": ARGOCD, "name": target.app}
-    several(target.argocd_namespace, "sync", "applications", "get", "list", "watch", "patch", **app)
+    if not target.argocd_server:
+        app = {"group": ARGOCD, "name": target.app}
+        several(target.argocd_namespace, "sync", "applications", "get", "list", "watch", "patch", **app)
     several(own, "rollout", workload, "get", "list", "watch", group="apps", name=target.workload_name)
     # New pods, for who reads a Secret that has changed.
     several(own, "rotate", workload, "patch", group="apps", name=target.workload_name)
-    if target.migration:
-        several(own, "migrate", "jobs", "get", "list", "watch", "create", "delete", group="batch")
+    if target.migration or target.smoke:
+        use = "migrate" if target.migration else "smoke"
+        several(own, use, "jobs", "get", "list", "watch", "create", "delete", group="batch")
     if target.workload_kind == "Deployment":
         several(own, "rollout", "replicasets", "list", "watch", group="apps")
     else:
@@ -132,10 +140,31 @@ def rights(target: Target, postgres: PostgresSettings, *, create_namespace: bool
     return list(dict.fromkeys(found))
 
 
-def sync_windows(target: Target) -> Right:
-    """Return the right to know a project's sync windows before they hold a deploy back: no stage needs it."""
+def sync_windows(target: Target) -> list[Right]:
+    """Return the right to know a project's sync windows before they hold a deploy back: no stage needs it.
+
+    Argo CD's own API tells them to whoever may see the Application.
+    """
+    if target.argocd_server:
+        return []
     place = target.argocd_namespace
-    return Right(namespace=place, group=ARGOCD, resource="appprojects", verb="get", use="diagnose")
+    return [Right(namespace=place, group=ARGOCD, resource="appprojects", verb="get", use="diagnose")]
+
+
+def policy(targets: Sequence[Target], *, for_plan: bool = False) -> str:
+    """Return, as comments, the policy that Argo CD's own API needs for its account; empty without one."""
+    named = sorted({target.app for target in targets if target.argocd_server})
+    if not named:
+        return ""
+    actions = ["get"] if for_plan else list(ARGOCD_ACTIONS)
+    lines = [f"p, role:{NAME}, applications, {action}, */{app}, allow" for app in named for action in actions]
+    head = [
+        "# Argo CD's Applications are reached by its own API (argocd.server): the account of the",
+        "# ARGOCD_AUTH_TOKEN needs these lines in policy.csv of the ConfigMap argocd-rbac-cm:",
+    ]
+    granted = [f"#   {one}" for one in (*lines, f"g, <account>, role:{NAME}")]
+    unneeded = [] if for_plan else ["# Without undo and resume, nothing needs update."]
+    return "\n".join([*head, *granted, *unneeded, ""])
 
 
 def for_plan(target: Target, asked: Iterable[Right]) -> list[Right]:
@@ -149,14 +178,11 @@ def for_plan(target: Target, asked: Iterable[Right]) -> list[Right]:
     found = [
         right
         for right in asked
-        if right.use in {"secrets", "database", "sync", "rollout", "migrate"}
+        if right.use in {"secrets", "database", "sync", "rollout", "migrate", "smoke"}
         and ((right.verb, "") in looks or (right.verb, right.resource) in looks)
     ]
     # Which project it is, only the Application tells.
-    project = Right(
-        namespace=target.argocd_namespace, group=ARGOCD, resource="appprojects", verb="get", use="plan"
-    )
-    return [*found, project]
+    return [*found, *(replace(right, use="plan") for right in sync_windows(target))]
 
 
 async def denied(kube: KubeClient, asked: Iterable[Right]) -> list[Right]:

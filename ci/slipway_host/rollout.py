@@ -164,7 +164,7 @@ async def wait_rollout(
     within(deadline_s)
     with anyio.move_on_after(deadline_s):
         first = await waiting.patiently(lambda: read_workload(kube, target), report)
-        await waiting.watching(kube, watched_workload(target, first), loop, report)
+        await waiting.watching(waiting.in_cluster(kube, watched_workload(target, first)), loop, report)
     if fatal:
         cause = await troubles.explained(kube, target, fatal)
         raise RolloutFailedError(cause, next_command=fatal.next_command)

@@ -17,15 +17,13 @@ from typing import TYPE_CHECKING, Any
 import anyio
 
 from slipway_host import waiting
-from slipway_host.application import GROUP, REFRESH, Application, read_application, watched_application
+from slipway_host.application import REFRESH, Application
 from slipway_host.caller import command
 from slipway_host.errors import AccessDeniedError, ConflictError, DeadlineError, TransientError, quote
 from slipway_host.progress import within
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from slipway_host.kube import KubeClient
+    from slipway_host.applications import Applications
     from slipway_host.pods import Json
     from slipway_host.progress import Report
     from slipway_host.settings import Target
@@ -95,7 +93,7 @@ def refuse(app: Application, *, service: str) -> None:
         )
 
 
-async def manager(kube: KubeClient, app: Application) -> str:
+async def manager(applications: Applications, app: Application) -> str:
     """Return the Application that manages this one, by its own tracking; empty where none does.
 
     Raises:
@@ -117,9 +115,8 @@ async def manager(kube: KubeClient, app: Application) -> str:
         # Helm writes the second one too: only a name that is an Application's counts.
         named = str(labels.get(label, ""))
         if named not in {"", meta["name"]}:
-            path = f"{GROUP}/namespaces/{meta['namespace']}/applications/{named}"
             try:
-                if await kube.find(path):
+                if await applications.find(app.namespace, named):
                     return named
             except AccessDeniedError:
                 # Not ours to see: the careful answer costs no more than an annotation.
@@ -128,7 +125,7 @@ async def manager(kube: KubeClient, app: Application) -> str:
 
 
 async def suspend(
-    kube: KubeClient, target: Target, wanted: Suspension, *, report: Report, deadline_s: float
+    applications: Applications, target: Target, wanted: Suspension, *, report: Report, deadline_s: float
 ) -> str:
     """Hold Argo CD off, and return who manages the Application.
 
@@ -144,8 +141,8 @@ async def suspend(
         within(deadline_s)
         with anyio.fail_after(deadline_s):
             while True:
-                app = await waiting.patiently(lambda: read_application(kube, target), report)
-                parent = await manager(kube, app)
+                app = await waiting.patiently(lambda: applications.read(target), report)
+                parent = await manager(applications, app)
                 there = read(app)
                 if there and there.goal == wanted.goal and app.operation is None:
                     return parent
@@ -153,7 +150,7 @@ async def suspend(
                     report(f"waiting for the sync of {app.initiator}, which began before")
                     await anyio.sleep(POLL_S)
                     continue
-                await _patch(kube, target, _suspending(app, there, wanted, parent), report)
+                await _patch(applications, app, _suspending(app, there, wanted, parent), report)
     except TimeoutError:
         raise DeadlineError(
             f"Argo CD's sync of {target.app} has not ended in {deadline_s:g} s; its automated sync is "
@@ -162,28 +159,26 @@ async def suspend(
         ) from None
 
 
-async def resume(kube: KubeClient, target: Target, *, report: Report, deadline_s: float) -> Suspension | None:
+async def resume(
+    applications: Applications, target: Target, *, report: Report, deadline_s: float
+) -> Suspension | None:
     """Make the Application what it was before; return what it remembered, None where it was not suspended."""
     try:
         within(deadline_s)
         with anyio.fail_after(deadline_s):
             found: Suspension | None = None
             while True:
-                app = await waiting.patiently(lambda: read_application(kube, target), report)
+                app = await waiting.patiently(lambda: applications.read(target), report)
                 there = read(app)
                 if there is None:
                     return found
                 found = there
-                await _patch(kube, target, _resuming(app, there), report)
+                await _patch(applications, app, _resuming(there), report)
     except TimeoutError:
         raise DeadlineError(
-            f"{target.app} could not be changed in {deadline_s:g} s", next_command=app_command(target)
+            f"{target.app} could not be changed in {deadline_s:g} s",
+            next_command=command("status", f"--service={target.service}"),
         ) from None
-
-
-def app_command(target: Target) -> str:
-    """Return what shows the Application."""
-    return f"kubectl -n {target.argocd_namespace} get application {target.app} -o yaml"
 
 
 def _suspending(app: Application, there: Suspension | None, wanted: Suspension, parent: str) -> Json:
@@ -196,31 +191,26 @@ def _suspending(app: Application, there: Suspension | None, wanted: Suspension, 
     )
     remembered = {**asdict(kept), "goal": wanted.goal}
     annotations = {ANNOTATION: json.dumps(remembered), **({SKIP: "true"} if parent else {})}
-    body = _versioned(app, annotations)
+    body: Json = {"metadata": {"annotations": annotations}}
     if policy.get("automated") is not None:
         body["spec"] = {"syncPolicy": {"automated": None}}
     return body
 
 
-def _resuming(app: Application, there: Suspension) -> Json:
+def _resuming(there: Suspension) -> Json:
     # What has changed while it was skipped, the controller has not seen: it would look in minutes only.
-    body = _versioned(app, {ANNOTATION: None, SKIP: there.skip, REFRESH: "normal"})
+    body: Json = {"metadata": {"annotations": {ANNOTATION: None, SKIP: there.skip, REFRESH: "normal"}}}
     if there.automated is not None:
         body["spec"] = {"syncPolicy": {"automated": there.automated}}
     return body
 
 
-def _versioned(app: Application, annotations: Mapping[str, str | None]) -> Json:
-    version = app.body["metadata"]["resourceVersion"]
-    return {"metadata": {"annotations": annotations, "resourceVersion": version}}
-
-
-async def _patch(kube: KubeClient, target: Target, body: Json, report: Report) -> None:
+async def _patch(applications: Applications, app: Application, body: Json, report: Report) -> None:
     try:
-        await kube.patch(f"{watched_application(target).path}/{target.app}", body)
+        await applications.change(app, body)
     except (ConflictError, TransientError) as error:
         # Moved since it was read, or perhaps applied after all: the next look tells.
-        report(f"{error.cause}; reading {target.app} again")
+        report(f"{error.cause}; reading {app.name} again")
         await anyio.sleep(waiting.SETTLE_S)
 
 

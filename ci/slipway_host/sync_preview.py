@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from slipway_host import argocd, pods
-from slipway_host.application import GROUP, Holds
+from slipway_host import argocd, comparison, pods
+from slipway_host.application import Holds
 from slipway_host.errors import AccessDeniedError, NotFoundError, quote
 from slipway_host.plan import UNKNOWN, SyncPlan
 from slipway_host.source import CREDENTIALS
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from slipway_host.application import Application
+    from slipway_host.applications import Applications
     from slipway_host.kube import KubeClient
     from slipway_host.pods import Json
     from slipway_host.progress import Report
@@ -25,6 +26,7 @@ SHOWN = 200
 
 async def preview(
     kube: KubeClient,
+    applications: Applications,
     target: Target,
     app: Application,
     *,
@@ -37,6 +39,7 @@ async def preview(
 
     Args:
         kube: the cluster.
+        applications: Argo CD's.
         target: the service.
         app: its Application.
         head: the branch's newest commit.
@@ -61,7 +64,7 @@ async def preview(
     drift = tuple(sorted(name for name, one in found if one.get("status") == "OutOfSync"
                          and not one.get("requiresPruning")))  # fmt: skip
     pruned = tuple(sorted(name for name, one in found if one.get("requiresPruning")))
-    windows = await _windows(kube, target, app)
+    windows = await _windows(applications, app)
     plan = SyncPlan(
         application=target.app,
         policy=_policy(app),
@@ -94,7 +97,7 @@ def _resources(app: Application) -> list[tuple[str, Json]]:
 
 
 def _prunes(app: Application) -> bool:
-    asked = argocd.operation(app, revision="", request="", run_id="")["operation"]["sync"]
+    asked = argocd.operation(app, revision="", request="", run_id="")["sync"]
     return bool(asked["prune"])
 
 
@@ -125,16 +128,12 @@ def _source(app: Application) -> str:
     return quote(f"project {app.project}; from {', '.join(said)}; to {place}", limit=1000)
 
 
-async def _windows(kube: KubeClient, target: Target, app: Application) -> tuple[str, ...] | None:
+async def _windows(applications: Applications, app: Application) -> tuple[str, ...] | None:
     try:
-        project = await kube.find(f"{GROUP}/namespaces/{target.argocd_namespace}/appprojects/{app.project}")
+        found = await applications.windows(app)
     except (AccessDeniedError, NotFoundError):
         return None
-    found = ((project or {}).get("spec") or {}).get("syncWindows") or []
-    return tuple(
-        quote(f"{one.get('kind')} {one.get('schedule')} for {one.get('duration')}", limit=SHOWN)
-        for one in found
-    )
+    return tuple(quote(comparison.window(one), limit=SHOWN) for one in found or ())
 
 
 def _image(workload: Json, target: Target) -> str:

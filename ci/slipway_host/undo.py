@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 import anyio
 
 from slipway_host import pods, revisions, suspension, waiting
-from slipway_host.application import read_application
 from slipway_host.caller import command
 from slipway_host.errors import ConflictError, DeadlineError, NotFoundError, RolloutFailedError, quote
 from slipway_host.restart import FATAL_AFTER_S, progress
@@ -16,6 +15,7 @@ from slipway_host.suspension import Suspension
 from slipway_host.workload import read_workload, watched_workload
 
 if TYPE_CHECKING:
+    from slipway_host.applications import Applications
     from slipway_host.kube import KubeClient
     from slipway_host.progress import Report
     from slipway_host.revisions import Revision
@@ -29,6 +29,7 @@ TRIES = 3
 
 async def undo(
     kube: KubeClient,
+    applications: Applications,
     target: Target,
     *,
     number: int,
@@ -44,6 +45,7 @@ async def undo(
 
     Args:
         kube: the cluster.
+        applications: Argo CD's.
         target: the service.
         number: revision as in `kubectl rollout history`; 0 for the one before now.
         by: who.
@@ -58,19 +60,19 @@ async def undo(
         DeadlineError: time ran out.
     """
     what = f"{target.workload_kind}/{target.workload_name}"
-    app = await waiting.patiently(lambda: read_application(kube, target), report)
+    app = await waiting.patiently(lambda: applications.read(target), report)
     before = suspension.read(app)
-    await suspension.manager(kube, app)
+    await suspension.manager(applications, app)
     workload = await _workload(kube, target, report)
     found = await revisions.read(kube, target, workload)
     name = before.goal if before else ""
     goal = revisions.pick(found, number=number, name=name, what=what)
     acted = before is None or before.goal != goal.name or not revisions.asked_for(workload, goal)
     wanted = Suspension(automated=None, skip=None, by=by, since=since, goal=goal.name)
-    parent = await suspension.suspend(kube, target, wanted, report=report, deadline_s=deadline_s)
+    parent = await suspension.suspend(applications, target, wanted, report=report, deadline_s=deadline_s)
     report(f"WARNING: Argo CD does not sync {target.app} any more until: {resume_command(target)}")
     await _return(kube, target, goal, what=what, report=report, deadline_s=deadline_s)
-    how = f"; it is managed by {parent}, so Argo CD skips it altogether" if parent else ""
+    how = f"; by its marks {parent} manages it, so Argo CD skips it altogether" if parent else ""
     return StageResult(
         stage="undo",
         status=Status.SUCCEEDED if acted else Status.SKIPPED,
@@ -86,9 +88,11 @@ def resume_command(target: Target) -> str:
     return command("resume", f"--service={target.service}")
 
 
-async def resume(kube: KubeClient, target: Target, *, report: Report, deadline_s: float) -> StageResult:
+async def resume(
+    applications: Applications, target: Target, *, report: Report, deadline_s: float
+) -> StageResult:
     """Give the Application back what it had before `undo`."""
-    found = await suspension.resume(kube, target, report=report, deadline_s=deadline_s)
+    found = await suspension.resume(applications, target, report=report, deadline_s=deadline_s)
     if found is None:
         return StageResult(stage="resume", status=Status.SKIPPED, summary=f"{target.app} is not suspended")
     policy = "automated sync as it was" if found.automated is not None else "no automated sync, as it was"
@@ -146,7 +150,7 @@ async def _return(
 
     try:
         with anyio.fail_after(deadline_s):
-            await waiting.watching(kube, watched_workload(target, first), loop, report)
+            await waiting.watching(waiting.in_cluster(kube, watched_workload(target, first)), loop, report)
     except TimeoutError:
         raise DeadlineError(
             f"{what} does not run {goal.line()} after {deadline_s:g} s: {line}",

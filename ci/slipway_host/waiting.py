@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 import anyio
@@ -11,10 +12,13 @@ from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wai
 from slipway_host.errors import DeliveryError, TransientError
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
     from slipway_host.kube import KubeClient
     from slipway_host.progress import Report
+
+    Source = Callable[[], AsyncIterator[object]]
+    """Begins to follow something; whatever it yields is a hint to look again."""
 
 T = TypeVar("T")
 RESYNC_S = 10.0
@@ -30,6 +34,11 @@ class Watched:
     path: str
     selector: str = ""
     fields: str = ""
+
+
+def in_cluster(kube: KubeClient, watched: Sequence[Watched]) -> list[Source]:
+    """Return what follows collections of the Kubernetes API."""
+    return [partial(kube.watch, one.path, selector=one.selector, fields=one.fields) for one in watched]
 
 
 class Changes:
@@ -78,23 +87,17 @@ async def patiently(act: Callable[[], Awaitable[T]], report: Report) -> T:
     return await retrying(once)
 
 
-async def watching(
-    kube: KubeClient,
-    watched: Sequence[Watched],
-    loop: Callable[[Changes], Awaitable[T]],
-    report: Report,
-) -> T:
-    """Return what `loop` returns; while it runs, its `Changes` follow what is watched.
+async def watching(sources: Sequence[Source], loop: Callable[[Changes], Awaitable[T]], report: Report) -> T:
+    """Return what `loop` returns; while it runs, its `Changes` follow the sources.
 
     The loop reads the state itself and takes changes only as a hint to do so: what a broken and
     renewed watch has missed (a deletion, above all) then cannot mislead it (fault 92).
     """
     changes = Changes()
 
-    async def follow(source: Watched) -> None:
+    async def follow(source: Source) -> None:
         async def once() -> None:
-            events = kube.watch(source.path, selector=source.selector, fields=source.fields)
-            async for _ in events:
+            async for _ in source():
                 changes.changed()
 
         try:
@@ -103,7 +106,7 @@ async def watching(
             changes.changed(error)
 
     async with anyio.create_task_group() as tasks:
-        for source in watched:
+        for source in sources:
             tasks.start_soon(follow, source)
         # Raised inside, an error would leave the task group wrapped in a group.
         try:

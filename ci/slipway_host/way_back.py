@@ -7,7 +7,6 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from slipway_host import holding, rollback, suspension, undo
-from slipway_host.application import read_application
 from slipway_host.caller import command
 from slipway_host.errors import SettingsError
 from slipway_host.image_change import FULL_HASH, ImageChange
@@ -101,7 +100,7 @@ class Return(Passage):
     async def _look(self) -> StageResult:
         target = self.delivery.target
         rollback.check_digest(self.way, self.digest, repository=target.repository)
-        app = await read_application(self.delivery.kube, target)
+        app = await self.delivery.applications.read(target)
         self._suspended = suspension.read(app) is not None
         summary = f"{target.repository}:{target.tag} is {self.digest[:19]}…; Argo CD: {app.summary()}"
         return StageResult(stage="preflight", status=Status.SUCCEEDED, summary=summary)
@@ -145,7 +144,11 @@ class Return(Passage):
         if self._suspended and self.run.results["gitops"].status is not Status.WAITING:
             delivery, deadline_s = self.delivery, Deadlines().sync_s
             resume = partial(
-                undo.resume, delivery.kube, delivery.target, report=delivery.report, deadline_s=deadline_s
+                undo.resume,
+                delivery.applications,
+                delivery.target,
+                report=delivery.report,
+                deadline_s=deadline_s,
             )
             await self.run.stage("resume", resume)
         await super().arrive()

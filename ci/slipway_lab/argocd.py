@@ -1,4 +1,4 @@
-"""Argo CD: application controller and repository server, watching the GitOps repository.
+"""Argo CD: application controller, repository server and its own API, watching the GitOps repository.
 
 They run beside the cluster instead of in it, which their own switch ARGOCD_FAKE_IN_CLUSTER is for; what they
 read and write is the cluster's API, as ever.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from slipway_lab import credentials, golang, kubernetes
+from slipway_lab import argocd_token, credentials, golang, kubernetes
 from slipway_lab.errors import LabError
 from slipway_lab.layout import GIT, HOST
 from slipway_lab.pins import GO_PROGRAMS
@@ -25,6 +25,9 @@ GITOPS = "mosuon/mosuon-devops-k8s"
 PART_OF = {"app.kubernetes.io/part-of": "argocd"}
 REDIS_PORT = 6379
 REPO_SERVER_PORT = 8081
+SERVER_PORT = 8443
+URL = f"https://{HOST}:{SERVER_PORT}"
+PARTS = ("argocd-repo-server", "argocd-application-controller", "argocd-server")
 
 
 def _config_map(name: str, data: dict[str, str]) -> dict[str, object]:
@@ -32,9 +35,9 @@ def _config_map(name: str, data: dict[str, str]) -> dict[str, object]:
     return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": data}
 
 
-def _secret(name: str, labels: dict[str, str], data: dict[str, str]) -> dict[str, object]:
+def _secret(name: str, labels: dict[str, str], data: dict[str, str], **more: object) -> dict[str, object]:
     metadata = {"name": name, "namespace": NAMESPACE, "labels": labels}
-    return {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "stringData": data}
+    return {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "stringData": data, **more}
 
 
 def _configure(layout: Layout) -> None:
@@ -43,16 +46,33 @@ def _configure(layout: Layout) -> None:
     kubernetes.kubectl(layout, "apply", "--server-side", "--force-conflicts", "-f", str(crds), timeout_s=60)
     for resource in ("applications.argoproj.io", "appprojects.argoproj.io"):
         kubernetes.wait_served(layout, resource, deadline_s=30)
-    authority = layout.ca.read_text()
+    authority, pki = layout.ca.read_text(), layout.state / "pki"
+    account = argocd_token.ACCOUNT
     kubernetes.apply(
         layout,
         {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}},
-        _config_map("argocd-cm", {"timeout.reconciliation": "180s"}),
-        _config_map("argocd-rbac-cm", {}),
+        _config_map(
+            "argocd-cm",
+            {"timeout.reconciliation": "180s", "admin.enabled": "false", f"accounts.{account}": "apiKey"},
+        ),
+        _config_map("argocd-rbac-cm", {"policy.csv": f"{argocd_token.POLICY}g, {account}, role:pipeline\n"}),
         _config_map("argocd-gpg-keys-cm", {}),
         _config_map("argocd-ssh-known-hosts-cm", {"ssh_known_hosts": ""}),
         _config_map("argocd-tls-certs-cm", {HOST: authority}),
-        _secret("argocd-secret", PART_OF, {"server.secretkey": credentials.read(layout, "jwt")}),
+        _secret(
+            "argocd-secret",
+            PART_OF,
+            {
+                "server.secretkey": credentials.read(layout, "jwt"),
+                **argocd_token.registration(account),
+            },
+        ),
+        _secret(
+            "argocd-server-tls",
+            PART_OF,
+            {"tls.crt": (pki / "server.pem").read_text(), "tls.key": (pki / "server.key").read_text()},
+            type="kubernetes.io/tls",
+        ),
         _secret(
             "gitops-repository",
             {"argocd.argoproj.io/secret-type": "repository"},
@@ -105,9 +125,10 @@ def _start_as(sandbox: Sandbox, name: str, arguments: list[str], ready_port: int
 
 
 def start(sandbox: Sandbox) -> None:
-    """Start Redis and Argo CD's two parts that deploy."""
+    """Start Redis, Argo CD's two parts that deploy, and the one that people and pipelines may ask."""
     layout = sandbox.layout
-    if sandbox.daemon("argocd-application-controller") is None:
+    argocd_token.ensure(layout)
+    if any(sandbox.daemon(name) is None for name in PARTS):
         # The project has to exist before the controller starts, or its first look waits for minutes.
         _configure(layout)
     sandbox.start(
@@ -139,6 +160,20 @@ def start(sandbox: Sandbox) -> None:
             "--loglevel=info",
         ],
         8082,
+    )
+    _start_as(
+        sandbox,
+        "argocd-server",
+        [
+            f"--namespace={NAMESPACE}",
+            f"--address={HOST}",
+            f"--port={SERVER_PORT}",
+            f"--metrics-address={HOST}",
+            f"--repo-server={HOST}:{REPO_SERVER_PORT}",
+            f"--redis=127.0.0.1:{REDIS_PORT}",
+            "--loglevel=info",
+        ],
+        SERVER_PORT,
     )
 
 

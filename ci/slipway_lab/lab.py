@@ -58,6 +58,7 @@ DAEMONS = {
     "redis": None,
     "argocd-repo-server": argocd.REPO_SERVER_PORT,
     "argocd-application-controller": 8082,
+    "argocd-server": argocd.SERVER_PORT,
     "dagger-engine": None,
 }
 

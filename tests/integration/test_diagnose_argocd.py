@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from pydantic import SecretStr
 
-from slipway_host import application, diagnosis_argocd, rights
+from slipway_host import applications, diagnosis_argocd, rights
 from slipway_host.diagnosis import diagnose
 from slipway_host.kube import KubeClient
 from slipway_lab.kubernetes import apply, kubectl
@@ -211,7 +211,7 @@ async def test_the_optional_right_is_granted_by_what_rbac_prints_with_it(
 ) -> None:
     place = worlds.name("well")
     target = worlds.case("well", None).target  # type: ignore[arg-type]  # the cluster is not asked
-    optional = rights.sync_windows(target)
+    (optional,) = rights.sync_windows(target)
     needed = rights.rights(target, postgres)
 
     async def missing(account: str, asked: list[rights.Right]) -> list[rights.Right]:
@@ -237,7 +237,7 @@ async def test_a_cluster_without_argo_cd_is_told_from_one_without_the_applicatio
     worlds: Worlds, kube: KubeClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # The lab has Argo CD's CRDs: what its API server answers for a group that it does not have, is the same.
-    monkeypatch.setattr(application, "GROUP", "/apis/argoproj.invalid/v1alpha1")  # fault 78
+    monkeypatch.setattr(applications, "GROUP", "/apis/argoproj.invalid/v1alpha1")  # fault 78
     document = (await diagnose(worlds.case("well", kube))).document()
     assert document["broken"] == "application"
     assert "Argo CD is not installed" in document["cause"]

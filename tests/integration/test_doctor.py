@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
+from slipway_host.applications import KubernetesApplications
 from slipway_host.checks import CheckStatus, Result, examine
 from slipway_host.doctor import World
 from slipway_host.kube import KubeClient
@@ -107,7 +108,12 @@ class Places:
             return self.postgres
 
         world = World(
-            targets=[self.target], kube=kube, registry=registry, repository=repository, postgres=postgres
+            targets=[self.target],
+            kube=kube,
+            applications=KubernetesApplications,
+            registry=registry,
+            repository=repository,
+            postgres=postgres,
         )
         return {result.name: result for result in await examine(world.checks())}
 

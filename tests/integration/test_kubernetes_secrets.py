@@ -8,6 +8,7 @@ from functools import partial
 import anyio
 import pytest
 
+from slipway_host.applications import KubernetesApplications
 from slipway_host.config import Generated
 from slipway_host.delivery import Delivery
 from slipway_host.errors import AccessDeniedError, ConflictError, SettingsError
@@ -104,7 +105,9 @@ async def test_a_thousand_reruns_of_the_stage_change_no_byte(
 ) -> None:
     """Fault 51: the whole stage, namespace and pull secret included."""
     alone = replace(target(namespace), database=None)
-    delivery = Delivery(target=alone, kube=kube, run_id="again", report=silent)
+    delivery = Delivery(
+        target=alone, kube=kube, applications=KubernetesApplications(kube), run_id="again", report=silent
+    )
     await delivery.secrets(registry, postgres)
     before = await read(kube, namespace, "api-secrets")
 
@@ -151,7 +154,9 @@ async def test_a_value_that_is_missing_is_refused_before_the_namespace_is_made(
 ) -> None:
     asking = target(namespace)
     asking = replace(asking, secrets=replace(asking.secrets, asked=("REDIS_URL",)))
-    delivery = Delivery(target=asking, kube=kube, run_id="refused", report=silent)
+    delivery = Delivery(
+        target=asking, kube=kube, applications=KubernetesApplications(kube), run_id="refused", report=silent
+    )
     with pytest.raises(SettingsError, match="lacks REDIS_URL, and no value is given"):
         await delivery.secrets(registry, postgres)
     assert await kube.find(f"/api/v1/namespaces/{namespace}") is None

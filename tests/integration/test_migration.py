@@ -11,12 +11,12 @@ import anyio
 import pytest
 
 from slipway_host import git, history, migration_turn, rollback
+from slipway_host.applications import KubernetesApplications
 from slipway_host.delivery import Delivery
 from slipway_host.errors import DeadlineError, MigrationFailedError
 from slipway_host.kube import KubeClient
 from slipway_host.kube_http import Json
-from slipway_host.migration import migrate
-from slipway_host.migration_job import name_of
+from slipway_host.migration import migrate, name_of
 from slipway_host.namespaces import ensure_namespace
 from slipway_host.passage import Accounts, Passage, commit_images
 from slipway_host.progress import silent
@@ -170,7 +170,13 @@ async def test_the_commit_names_the_migration_and_a_rollback_the_deploys_that_ra
 
     async def passage(commit: str) -> tuple[Passage, str]:
         wanted = replace(target, commit=commit, migration=shell("echo migrated"))
-        delivery = Delivery(target=wanted, kube=kube, run_id="run-1", report=silent)
+        delivery = Delivery(
+            target=wanted,
+            kube=kube,
+            applications=KubernetesApplications(kube),
+            run_id="run-1",
+            report=silent,
+        )
         one = Passage("api", delivery, accounts, command="dagger call deploy")
         one.digest = DIGEST
         await one.migrate()

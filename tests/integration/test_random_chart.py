@@ -10,6 +10,7 @@ from anyio import to_thread
 from pydantic import SecretStr
 
 from slipway_host.application import Application
+from slipway_host.applications import KubernetesApplications
 from slipway_host.delivery import Delivery
 from slipway_host.errors import ConflictError
 from slipway_host.kube import KubeClient
@@ -121,7 +122,9 @@ async def test_argo_cd_makes_new_values_with_every_sync_and_preflight_refuses_su
         username=credentials.GIT_WRITER,
         token=SecretStr(credentials.read(layout, "git-writer")),
     )
-    delivery = Delivery(target=target, kube=kube, run_id="r", report=silent)
+    delivery = Delivery(
+        target=target, kube=kube, applications=KubernetesApplications(kube), run_id="r", report=silent
+    )
     with pytest.raises(ConflictError, match=r"charts/app/templates/secret\.yaml .* randAlphaNum"):
         await delivery.preflight(settings, postgres)
     first, second = sync(layout, application), sync(layout, application)

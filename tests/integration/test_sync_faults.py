@@ -73,7 +73,7 @@ async def sync(worlds: Worlds, kube: KubeClient, name: str, *, namespace: str = 
     if namespace:
         case.target = replace(case.target, argocd_namespace=namespace)
     return await argocd.sync(
-        kube,
+        case.applications,
         case.target,
         commit=commit,
         contains=partial(gitops.contains, case.git, commit),

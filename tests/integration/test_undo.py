@@ -2,23 +2,28 @@
 
 import json
 import shutil
-from collections.abc import Iterator
-from dataclasses import dataclass
+import ssl
+from collections.abc import AsyncIterator, Iterator
+from contextlib import ExitStack, asynccontextmanager
+from dataclasses import dataclass, replace
 from typing import Any
 
 import anyio
 import pytest
+from pydantic import SecretStr
 
 from slipway_host import suspension, undo
-from slipway_host.errors import ConflictError, NotFoundError
+from slipway_host.applications import Applications, KubernetesApplications
+from slipway_host.errors import AccessDeniedError, ConflictError, NotFoundError
 from slipway_host.kube import KubeClient
 from slipway_host.progress import silent
 from slipway_host.results import StageResult, Status
-from slipway_host.settings import SecretsSettings, Target
+from slipway_host.settings import PostgresSettings, SecretsSettings, Target
 from slipway_host.suspension import ANNOTATION, SKIP, Suspension
-from slipway_lab import credentials, gitserver
+from slipway_lab import argocd, credentials, gitserver
 from slipway_lab.kubernetes import kubectl
 from slipway_lab.layout import GIT, Layout
+from support.argocd_account import account, least, over_server, printed
 from support.target import api_target
 
 AUTOMATED = {"prune": True, "selfHeal": True}
@@ -145,13 +150,23 @@ class World:
         await self.becomes(kube, 2)
         kubectl(self.layout, *status)
 
-    async def undo(self, kube: KubeClient, number: int = 0) -> StageResult:
+    async def undo(
+        self, kube: KubeClient, number: int = 0, *, applications: Applications | None = None
+    ) -> StageResult:
         return await undo.undo(
-            kube, self.target, number=number, by="ann", since=WHEN, report=silent, deadline_s=WAIT_S
+            kube,
+            applications or KubernetesApplications(kube),
+            self.target,
+            number=number,
+            by="ann",
+            since=WHEN,
+            report=silent,
+            deadline_s=WAIT_S,
         )
 
-    async def resume(self, kube: KubeClient) -> StageResult:
-        return await undo.resume(kube, self.target, report=silent, deadline_s=WAIT_S)
+    async def resume(self, kube: KubeClient, *, applications: Applications | None = None) -> StageResult:
+        applications = applications or KubernetesApplications(kube)
+        return await undo.resume(applications, self.target, report=silent, deadline_s=WAIT_S)
 
     async def stays(self, kube: KubeClient, version: int) -> None:
         for _ in range(LONGER_THAN_SELF_HEAL_S):
@@ -220,13 +235,45 @@ async def test_an_undo_outlives_self_heal_and_resume_puts_back_exactly_what_was(
     await world.becomes(kube, 2)
 
 
-async def test_an_undo_under_an_app_of_apps_outlives_its_self_heal_too(
-    kube: KubeClient, world: World
+@asynccontextmanager
+async def least_rights(
+    world: World, postgres: PostgresSettings, *, server: bool
+) -> AsyncIterator[tuple[KubeClient, Applications]]:
+    """Give cluster and Applications as the accounts that `rbac` prints; both know of this one alone."""
+    layout = world.layout
+    target = replace(world.target, argocd_server=argocd.URL if server else "")
+    with ExitStack() as stack:
+        kubeconfig = stack.enter_context(least(layout, target, postgres))
+        async with await KubeClient.connect(SecretStr(kubeconfig)) as kube:
+            if not server:
+                yield kube, KubernetesApplications(kube)
+                return
+            policy = printed([target], role=world.name, account=world.name)
+            trust = ssl.create_default_context(cafile=str(layout.ca))
+            token = stack.enter_context(account(layout, world.name, policy, trust))
+            yield kube, over_server(layout, token)
+
+
+@pytest.mark.parametrize("server", [False, True], ids=["kubernetes", "argocd server"])
+async def test_an_undo_under_an_app_of_apps_outlives_its_self_heal_too_with_the_least_rights(
+    kube: KubeClient,
+    world: World,
+    postgres: PostgresSettings,
+    server: bool,  # noqa: FBT001 - a parameter of the test's
 ) -> None:
     world.apply(world.application(f"{world.name}-root", "root", "argocd"))
     await world.two_versions(kube)
 
-    done = await world.undo(kube)
+    async with least_rights(world, postgres, server=server) as (weak, applications):
+        with pytest.raises(AccessDeniedError):
+            await applications.find("argocd", f"{world.name}-root")
+        await undone_under_an_app_of_apps(kube, world, weak, applications)
+
+
+async def undone_under_an_app_of_apps(
+    kube: KubeClient, world: World, weak: KubeClient, applications: Applications
+) -> None:
+    done = await world.undo(weak, applications=applications)
 
     assert done.outputs["manager"] == f"{world.name}-root"
     with anyio.fail_after(WAIT_S):
@@ -235,10 +282,35 @@ async def test_an_undo_under_an_app_of_apps_outlives_its_self_heal_too(
             await anyio.sleep(0.5)
     await world.stays(kube, 1)
     assert (await world.app(kube))["metadata"]["annotations"][SKIP] == "true"
+    again = await world.undo(weak, applications=applications)
+    assert again.status is Status.SKIPPED
 
-    await world.resume(kube)
+    resumed = await world.resume(weak, applications=applications)
 
-    assert SKIP not in (await world.app(kube))["metadata"].get("annotations", {})
+    assert resumed.status is Status.SUCCEEDED
+    assert {ANNOTATION, SKIP}.isdisjoint((await world.app(kube))["metadata"].get("annotations", {}))
+    await world.becomes(kube, 2)
+
+
+async def test_a_label_whose_application_may_not_be_seen_counts_as_its_manager(
+    kube: KubeClient, world: World, postgres: PostgresSettings
+) -> None:
+    # As label tracking and Helm write it: only who may read other Applications could tell them apart.
+    body = world.application(world.name, "app", world.name)
+    body["metadata"]["labels"] = {"app.kubernetes.io/instance": "somebody"}
+    world.apply(body)
+    await world.two_versions(kube)
+
+    async with least_rights(world, postgres, server=False) as (weak, applications):
+        done = await world.undo(weak, applications=applications)
+        assert (done.status, done.outputs["manager"]) == (Status.SUCCEEDED, "somebody")
+        app = await world.app(kube)
+        assert (app["metadata"]["annotations"][SKIP], await world.version(kube)) == ("true", "1")
+        assert "automated" not in app["spec"]["syncPolicy"]
+        await world.resume(weak, applications=applications)
+    app = await world.app(kube)
+    assert app["spec"]["syncPolicy"]["automated"] == AUTOMATED
+    assert {ANNOTATION, SKIP}.isdisjoint(app["metadata"].get("annotations") or {})
     await world.becomes(kube, 2)
 
 
@@ -254,7 +326,8 @@ async def test_an_undo_killed_after_the_suspension_goes_where_it_was_to_go(
         if item["spec"]["template"]["spec"]["containers"][0]["env"][0]["value"] == "1"
     ]
     wanted = Suspension(automated=None, skip=None, by="ann", since=WHEN, goal=old)
-    await suspension.suspend(kube, world.target, wanted, report=silent, deadline_s=WAIT_S)
+    applications = KubernetesApplications(kube)
+    await suspension.suspend(applications, world.target, wanted, report=silent, deadline_s=WAIT_S)
     assert await world.version(kube) == "2"
 
     done = await world.undo(kube)
@@ -272,15 +345,14 @@ async def test_an_undo_killed_after_the_suspension_goes_where_it_was_to_go(
 async def test_a_deploy_of_a_suspended_application_is_refused_with_both_ways_on(
     kube: KubeClient, world: World
 ) -> None:
-    from slipway_host.application import read_application
-
     world.apply(world.application(world.name, "app", world.name))
     await world.becomes(kube, 1)
     wanted = Suspension(automated=None, skip=None, by="ann", since=WHEN)
-    await suspension.suspend(kube, world.target, wanted, report=silent, deadline_s=WAIT_S)
+    applications = KubernetesApplications(kube)
+    await suspension.suspend(applications, world.target, wanted, report=silent, deadline_s=WAIT_S)
 
     with pytest.raises(ConflictError, match=f"suspended by ann since {WHEN}") as caught:
-        suspension.refuse(await read_application(kube, world.target), service="api")
+        suspension.refuse(await applications.read(world.target), service="api")
 
     assert "dagger call rollback --service=api" in caught.value.next_command
     assert "dagger call resume --service=api" in caught.value.next_command

@@ -139,9 +139,9 @@ class App:
         )
         return [Path(line).stem for line in listed.splitlines()]
 
-    def receipt(self, run: str, environment: str = "dev") -> str:
-        """Return the receipt that is kept of a run."""
-        return self._gitops("show", f"{RECEIPTS}:apps/{self.name}/receipts/{environment}/{run}.json")
+    def receipt(self, run: str, name: str = "") -> str:
+        """Return the receipt that is kept of a run in dev for an application, this one first."""
+        return self._gitops("show", f"{RECEIPTS}:apps/{name or self.name}/receipts/dev/{run}.json")
 
     def record(self, *arguments: str) -> dict[str, str]:
         """Return the files of a run: name → text."""

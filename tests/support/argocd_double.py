@@ -9,6 +9,7 @@ import anyio
 import anyio.lowlevel
 
 from slipway_host.application import GROUP
+from slipway_host.applications import KubernetesApplications
 from slipway_host.argocd import sync
 from slipway_host.errors import (
     ConflictError,
@@ -164,7 +165,7 @@ def compares(revision: str = OURS, status: str = "Synced") -> Callable[[Json], N
 
 async def run(kube: ArgoCD, lines: list[str] | None = None, **options: Any) -> StageResult:
     return await sync(
-        cast("KubeClient", kube),
+        KubernetesApplications(cast("KubeClient", kube)),
         TARGET,
         commit=OURS,
         contains=contains,

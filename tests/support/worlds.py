@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import anyio
 from pydantic import SecretStr
 
+from slipway_host.applications import KubernetesApplications
 from slipway_host.diagnosis import Diagnosis, diagnose
 from slipway_host.diagnosis_case import Case
 from slipway_host.pull_secret import PULL_KEY, PULL_TYPE
@@ -241,6 +242,7 @@ class Worlds:
         return Case(
             target=world.settings(target),
             kube=kube,
+            applications=KubernetesApplications(kube),
             git=world.git(git),
             registry=world.registry(registry),
         )

@@ -76,8 +76,8 @@ async def test_the_operation_respects_the_applications_own_policy() -> None:  # 
 def test_an_application_without_a_policy_is_not_pruned() -> None:
     body = application()
     del body["spec"]["syncPolicy"]
-    patch = argocd.operation(Application(body), revision=OURS, request="r", run_id=RUN)
-    assert patch["operation"]["sync"] == {
+    wanted = argocd.operation(Application(body), revision=OURS, request="r", run_id=RUN)
+    assert wanted["sync"] == {
         "revision": OURS,
         "prune": False,
         "syncStrategy": {"hook": {}},
@@ -89,9 +89,9 @@ def test_an_application_with_several_sources_keeps_their_targets() -> None:
     body["spec"]["sources"] = [body["spec"].pop("source"), {"repoURL": "https://charts.test"}]
     body["status"]["sync"] = {"status": "Synced", "revisions": [OURS, "1.2.3"]}
     app = Application(body)
-    patch = argocd.operation(app, revision=OURS, request="r", run_id=RUN)
+    wanted = argocd.operation(app, revision=OURS, request="r", run_id=RUN)
     assert app.revisions == (OURS, "1.2.3")
-    assert "revision" not in patch["operation"]["sync"]
+    assert "revision" not in wanted["sync"]
 
 
 async def test_a_drifted_descendant_is_synced_as_it_is() -> None:

@@ -169,9 +169,7 @@ def test_controller_is_judged_by_its_latest_comparison(  # fault 84
 
 
 def test_sync_windows_of_the_project_are_shown() -> None:  # fault 83
-    project: Json = {"metadata": {"name": "default", "namespace": "argocd"}, "spec": {}}
-    assert windows(project).status is CheckStatus.OK
-    project["spec"]["syncWindows"] = [{"kind": "deny", "schedule": "0 22 * * *", "duration": "8h"}]
-    said = windows(project)
+    assert windows(app(), []).status is CheckStatus.OK
+    said = windows(app(), [{"kind": "deny", "schedule": "0 22 * * *", "duration": "8h"}])
     assert said.status is CheckStatus.WARNING
     assert "deny 0 22 * * * for 8h" in said.found

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from slipway_host.comparison import judge, reason, same_repository, value_files, windows
+from slipway_host.comparison import judge, reason, same_repository, value_files, window, windows
 
 RENDER = (
     "Failed to load target state: failed to generate manifest for source 1 of 1: rpc error: code = Unknown "
@@ -87,6 +87,11 @@ def test_only_windows_that_concern_the_application_are_told() -> None:
         }
     }
     app = {"metadata": {"name": "api"}, "spec": {"destination": {"namespace": "prod"}}}
-    said = "deny 0 22 * * * (Europe/Berlin) for 8h; deny 0 22 * * * (UTC) for 1h"
-    assert windows(project, app) == said
-    assert windows({}, app) == ""
+    said = ["deny 0 22 * * * (Europe/Berlin) for 8h", "deny 0 22 * * * (UTC) for 1h"]
+    assert [window(one) for one in windows(project, app)] == said
+    assert windows({}, app) == []
+
+
+def test_a_time_zone_that_nobody_has_told_is_not_guessed() -> None:
+    # Argo CD's own API leaves it out.
+    assert window({"kind": "deny", "schedule": "0 22 * * *", "duration": "8h"}) == "deny 0 22 * * * for 8h"

@@ -13,13 +13,15 @@ from support.target import api_target
 if TYPE_CHECKING:
     import pytest
 
+    from slipway_host.applications import Applications
     from slipway_host.kube import KubeClient
     from slipway_host.settings import GitSettings, RegistrySettings
 
 TARGET = api_target()
 GATES = ["tests", "build", "scan", "push"]
 LINKS = [
-    *("commit", *GATES, "values", "registry", "application", "sync", "workload", "pods", "health", "proof")
+    *("commit", *GATES, "values", "registry", "application", "sync", "workload", "pods", "health"),
+    *("smoke", "proof"),
 ]
 
 
@@ -42,6 +44,7 @@ async def walk(
     case = Case(
         target=TARGET,
         kube=cast("KubeClient", None),
+        applications=cast("Applications", None),
         git=cast("GitSettings", None),
         registry=cast("RegistrySettings", None),
     )

@@ -15,6 +15,7 @@ from support.receipts import SOURCE, document, gated, stage
 from support.target import api_target
 
 if TYPE_CHECKING:
+    from slipway_host.applications import Applications
     from slipway_host.kube import KubeClient
     from slipway_host.settings import GitSettings, RegistrySettings
 
@@ -35,6 +36,7 @@ def case(*runs: Stored, tag: str = "", head: bool = False, silence: str = "") ->
     found = Case(
         target=TARGET,
         kube=cast("KubeClient", None),
+        applications=cast("Applications", None),
         git=cast("GitSettings", None),
         registry=cast("RegistrySettings", None),
         expect_head=head,

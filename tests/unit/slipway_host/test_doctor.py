@@ -10,6 +10,7 @@ import pytest
 from pydantic import SecretStr
 
 from slipway_host import doctor
+from slipway_host.applications import KubernetesApplications
 from slipway_host.checks import CheckStatus, Result, examine
 from slipway_host.doctor import World
 from slipway_host.errors import AccessDeniedError, SettingsError
@@ -111,6 +112,7 @@ async def look(
     world = World(
         targets=[target],
         kube=kube,
+        applications=KubernetesApplications,
         registry=registry,
         repository=repository,
         postgres=server,

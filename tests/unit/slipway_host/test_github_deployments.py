@@ -6,7 +6,7 @@ import pytest
 from pydantic import SecretStr
 from tenacity import wait_none
 
-from slipway_host import forge
+from slipway_host import http_api
 from slipway_host.errors import AccessDeniedError, NotFoundError, TerminalError
 from slipway_host.github_deployments import DESCRIPTION, Deployment, DeploymentClient, DeploymentSettings
 from support.github_deployments import TOKEN, Deployments
@@ -25,7 +25,7 @@ def server() -> Deployments:
 
 @pytest.fixture
 def client(server: Deployments, monkeypatch: pytest.MonkeyPatch) -> Iterator[DeploymentClient]:
-    monkeypatch.setattr(forge, "_BACKOFF", wait_none())
+    monkeypatch.setattr(http_api, "_BACKOFF", wait_none())
     with serving(server) as url:
         yield at(url)
 

@@ -12,7 +12,7 @@ import pytest
 from pydantic import SecretStr
 from tenacity import wait_none
 
-from slipway_host import announcement, forge, notifications, targets, webhook
+from slipway_host import announcement, http_api, notifications, targets, webhook
 from slipway_host.config import Config
 from slipway_host.errors import (
     AccessDeniedError,
@@ -66,7 +66,7 @@ def document(*services: dict[str, Any]) -> dict[str, Any]:
 @pytest.fixture(autouse=True)
 def _hurry(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(webhook, "PAUSE_S", 0.01)
-    monkeypatch.setattr(forge, "_BACKOFF", wait_none())
+    monkeypatch.setattr(http_api, "_BACKOFF", wait_none())
 
 
 class Receiver:

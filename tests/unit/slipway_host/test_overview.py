@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
+from slipway_host.applications import KubernetesApplications
 from slipway_host.errors import AccessDeniedError, NotFoundError
 from slipway_host.overview import Overview, overviews, screen
 from support.git_work import publish, settings
@@ -103,7 +104,14 @@ async def look(cluster: Cluster, remote: GitSettings | Exception) -> Overview:
         return remote
 
     kube = cast("KubeClient", cluster)
-    return (await overviews([TARGET], kube=kube, repository=repository, protocols=("file",)))[0]
+    found = await overviews(
+        [TARGET],
+        kube=kube,
+        applications=KubernetesApplications(kube),
+        repository=repository,
+        protocols=("file",),
+    )
+    return found[0]
 
 
 @pytest.fixture

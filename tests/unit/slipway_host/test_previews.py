@@ -11,6 +11,7 @@ from pydantic import SecretStr
 
 from slipway_host import database, migration, namespaces, pull_secret, secrets, sync_preview
 from slipway_host.application import Application
+from slipway_host.applications import KubernetesApplications
 from slipway_host.errors import AccessDeniedError, ConflictError, MovedError, SettingsError, TerminalError
 from slipway_host.progress import silent
 from slipway_host.secrets import ensure_app_secret
@@ -226,8 +227,10 @@ async def synced(
         await anyio.lowlevel.checkpoint()
         return revision == HEAD
 
+    cluster = client(kube or Cluster())
     return await sync_preview.preview(
-        client(kube or Cluster()),
+        cluster,
+        KubernetesApplications(cluster),
         api_target(),
         app,
         head=HEAD,
@@ -292,11 +295,11 @@ async def test_a_sync_window_that_holds_one_back_stops_the_plan() -> None:
 
 async def test_windows_are_told_where_the_account_may_see_them() -> None:
     project = "/apis/argoproj.io/v1alpha1/namespaces/argocd/appprojects/default"
-    window = {"kind": "deny", "schedule": "0 22 * * *", "duration": "8h"}
+    window = {"kind": "deny", "schedule": "0 22 * * *", "duration": "8h", "applications": ["*"]}
     kube = Cluster()
     kube.put(project, {"spec": {"syncWindows": [window]}})
     plan, facts = await synced(application(), kube)
-    assert plan.windows == ("deny 0 22 * * * for 8h",)
+    assert plan.windows == ("deny 0 22 * * * (UTC) for 8h",)
     assert "deny 0 22" in facts["sync windows of api"]
     blind = Cluster()
     blind.before["find"] = [lambda: None, AccessDeniedError("no")]

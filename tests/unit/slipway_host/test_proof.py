@@ -10,6 +10,7 @@ import anyio.lowlevel
 import pytest
 
 from slipway_host import proof, waiting
+from slipway_host.applications import KubernetesApplications
 from slipway_host.errors import (
     DeadlineError,
     HealthDegradedError,
@@ -140,8 +141,10 @@ async def run(
     lines: list[str] | None = None,
     deadline_s: float = 5,
 ) -> StageResult:
+    kube = cast("KubeClient", Cluster(*worlds))
     return await prove(
-        cast("KubeClient", Cluster(*worlds)),
+        kube,
+        KubernetesApplications(kube),
         TARGET,
         commit=OURS,
         digest=DIGEST,

@@ -6,7 +6,7 @@ import pytest
 from pydantic import SecretStr
 from tenacity import wait_none
 
-from slipway_host import forge
+from slipway_host import http_api
 from slipway_host.errors import (
     AccessDeniedError,
     DeliveryError,
@@ -28,7 +28,7 @@ def settings(url: str) -> PullRequestSettings:
 
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[GitHub]:
-    monkeypatch.setattr(forge, "_BACKOFF", wait_none())
+    monkeypatch.setattr(http_api, "_BACKOFF", wait_none())
     with github() as found:
         yield found
 
@@ -116,12 +116,12 @@ async def test_failures_are_told_apart(
     kind: type[DeliveryError],
     reason: str,
 ) -> None:
-    server.script = [(status, headers, text)] * forge.TRIES
+    server.script = [(status, headers, text)] * http_api.TRIES
     with pytest.raises(DeliveryError, match=reason) as caught:
         await client.read(1)
     assert type(caught.value) is kind
     assert "canary" not in str(caught.value)
-    tries = forge.TRIES if kind is ServiceUnavailableError else 1
+    tries = http_api.TRIES if kind is ServiceUnavailableError else 1
     assert len(server.requests) == tries
 
 

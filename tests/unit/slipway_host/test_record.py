@@ -8,6 +8,7 @@ import pytest
 from pydantic import SecretStr
 
 from slipway_host import receipt_keeper, record, recording, run_report
+from slipway_host.applications import KubernetesApplications
 from slipway_host.delivery import Delivery
 from slipway_host.passage import Accounts, Passage
 from slipway_host.plain import Plain
@@ -30,8 +31,12 @@ GIT = GitSettings(
 
 def passage(kube: FakeKube) -> Passage:
     given = SecretsSettings(name="api-secrets", given={"REDIS_URL": SecretStr("redis://x:canary-pass@h")})
+    client = cast("KubeClient", kube)
+    applications = KubernetesApplications(client)
+    # As Argo CD's own API leaves it, once it was asked for something.
+    applications.secrets = (SecretStr("canary-argocd"),)
     delivery = Delivery(
-        target=api_target(secrets=given), kube=cast("KubeClient", kube), run_id="r", report=silent
+        target=api_target(secrets=given), kube=client, applications=applications, run_id="r", report=silent
     )
     registry = RegistrySettings(host="r.test", username="bot", password=SecretStr("canary-registry"))
     postgres = PostgresSettings(
@@ -76,7 +81,7 @@ async def test_no_secret_of_the_run_is_in_what_stays_of_it(
         kept.append(json.dumps(found))
 
     monkeypatch.setattr(receipt_keeper, "keep", keep)
-    words = f"{CANARY} canary-4711%2Fx canary-registry redis://x:canary-pass@h canary-pass"
+    words = f"{CANARY} canary-4711%2Fx canary-registry canary-argocd redis://x:canary-pass@h canary-pass"
     failed = service(status="Failed", error=f"push: {words}. Landed: nothing.")
     failed["stages"][0] |= {"summary": words, "outputs": {"list": [words]}}
     log = record.Log(silent)

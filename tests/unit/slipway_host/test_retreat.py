@@ -1,13 +1,15 @@
 """What a rollback looks at before it changes anything, and what it says afterwards."""
 
 import json
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any, Self, cast
 
 import pytest
 from pydantic import SecretStr
 
-from slipway_host import holding, retreat, way_back
+from slipway_host import holding, retreat
+from slipway_host.applications import KubernetesApplications
 from slipway_host.call import Call
 from slipway_host.errors import DeliveryError, NotFoundError, SettingsError
 from slipway_host.loader import load_config
@@ -19,7 +21,7 @@ from slipway_host.remote_image import RemoteImage, Variant
 from slipway_host.results import StageResult, Status
 from slipway_host.retreat import Retreat, summary
 from slipway_host.rollback import Way
-from slipway_host.settings import GitSettings, RegistrySettings, SecretsSettings, Target
+from slipway_host.settings import GitSettings, RegistrySettings, SecretsSettings, SmokeSettings, Target
 from slipway_host.way_back import Return, Wish
 from support.target import api_target
 
@@ -71,6 +73,7 @@ def call(*names: str, environments: dict[str, Any] | None = None) -> Call:
         registry=nobody,
         git=nobody,
         postgres=nobody,
+        argocd_token=nobody,
         recipients=nobody,
         cluster=cast("Any", None),
         report=Log(silent),
@@ -98,7 +101,7 @@ def written(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
         return SimpleNamespace(body={"metadata": {}}, summary=lambda: "Synced, Healthy")
 
     monkeypatch.setattr(retreat, "write", write)
-    monkeypatch.setattr(way_back, "read_application", application)
+    monkeypatch.setattr(KubernetesApplications, "read", application)
     return found
 
 
@@ -181,7 +184,7 @@ async def test_a_hold_of_everything_is_placed_also_where_the_branch_names_the_ta
         return SimpleNamespace(body={"metadata": {}}, summary=lambda: "Synced, Healthy")
 
     monkeypatch.setattr(retreat, "write", write)
-    monkeypatch.setattr(way_back, "read_application", application)
+    monkeypatch.setattr(KubernetesApplications, "read", application)
     monkeypatch.setattr(holding, "hold", hold)
     monkeypatch.setattr(Return, "arrive", arrive)
     wish = Wish(everything=True, reason="incident 7", by="ann")
@@ -246,6 +249,15 @@ async def test_where_nothing_verifies_a_required_signature_nothing_is_rolled_bac
     with pytest.raises(SettingsError, match="nothing here verifies them"):
         await back(monkeypatch, call("api", environments=SIGNED), [way()])
     assert written == []
+
+
+async def test_what_tests_today_s_commit_does_not_test_an_older_one(
+    monkeypatch: pytest.MonkeyPatch, written: list[Any]
+) -> None:
+    called, smoke = call("api"), SmokeSettings(command=("/app/smoke",))
+    tested = replace(called, targets=(replace(called.targets[0], smoke=smoke),))
+    await back(monkeypatch, tested, [way()])
+    assert [one.delivery.target.smoke for changes in written for one in changes] == [None]
 
 
 async def test_two_ways_back_at_once_are_refused() -> None:

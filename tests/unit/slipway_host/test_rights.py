@@ -6,14 +6,26 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
 import anyio.lowlevel
+import pytest
 from pydantic import SecretStr
 from ruamel.yaml import YAML
 
-from slipway_host.rights import Right, account_of, as_yaml, denied, for_plan, manifests, rights, sync_windows
+from slipway_host.rights import (
+    Right,
+    account_of,
+    as_yaml,
+    denied,
+    for_plan,
+    manifests,
+    policy,
+    rights,
+    sync_windows,
+)
 from slipway_host.settings import (
     DatabaseSettings,
     MigrationSettings,
     PostgresSettings,
+    SmokeSettings,
 )
 from support.target import api_target
 
@@ -50,17 +62,42 @@ def test_service_without_a_database_needs_nothing_where_the_database_is() -> Non
     assert "create pods/exec in namespace infra" in words(rights(TARGET, POSTGRES))  # fault 49
 
 
-def test_a_migration_needs_jobs_where_the_service_is_and_only_then() -> None:
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"migration": MigrationSettings(command=("/app/migrate",))},
+        {"smoke": SmokeSettings(command=("/app/smoke",))},
+        {"migration": MigrationSettings(command=("m",)), "smoke": SmokeSettings(command=("s",))},
+    ],
+)
+def test_migration_and_smoke_test_need_jobs_where_the_service_is_and_only_then(more: dict[str, Any]) -> None:
     verbs = ("get", "list", "watch", "create", "delete")
     jobs = {f"{verb} jobs.batch in namespace mosuon" for verb in verbs}
-    migrating = replace(TARGET, migration=MigrationSettings(command=("/app/migrate",)))
-    assert set(words(rights(migrating, POSTGRES))) - set(words(rights(TARGET, POSTGRES))) == jobs
+    with_jobs = replace(TARGET, **more)
+    assert set(words(rights(with_jobs, POSTGRES))) - set(words(rights(TARGET, POSTGRES))) == jobs
 
 
 def test_reading_projects_is_no_right_that_a_deploy_needs() -> None:
-    optional = sync_windows(TARGET)
+    (optional,) = sync_windows(TARGET)
     assert str(optional) == "get appprojects.argoproj.io in namespace argocd"
     assert optional.resource not in {right.resource for right in rights(TARGET, POSTGRES)}
+
+
+def test_with_argo_cds_own_api_nothing_is_needed_on_applications_and_its_policy_is_told() -> None:
+    server = replace(TARGET, argocd_server="https://argocd.test", migration=None)
+    found = [*rights(server, POSTGRES), *sync_windows(server), *for_plan(server, rights(server, POSTGRES))]
+    assert not any(right.group == "argoproj.io" for right in found)
+    assert policy([TARGET]) == ""
+    text = policy([server, replace(server, app="ui")])
+    assert all(line.startswith("#") for line in text.splitlines())
+    lines = [line[4:] for line in text.splitlines() if line.startswith("#   ")]
+    assert "p, role:slipway, applications, update, */ui, allow" in lines
+    assert (len(lines), lines[-1]) == (7, "g, <account>, role:slipway")
+    body = manifests(rights(server, POSTGRES), account="deployer", namespace="ci")
+    assert list(YAML(typ="safe", pure=True).load_all(text + as_yaml(body))) == body
+    planning = policy([server], for_plan=True)
+    assert "applications, get, */api" in planning
+    assert not [word for word in ("sync", "update") if f"applications, {word}" in planning]
 
 
 def test_who_plans_may_change_nothing() -> None:  # R21

@@ -6,6 +6,7 @@ import pytest
 
 from slipway_host import suspension, undo
 from slipway_host.application import GROUP, Application
+from slipway_host.applications import KubernetesApplications
 from slipway_host.errors import AccessDeniedError, ConflictError, DeadlineError, UnknownOutcomeError
 from slipway_host.progress import silent
 from slipway_host.results import Status
@@ -39,12 +40,16 @@ def managed() -> dict[str, Any]:
     return application(annotations={TRACKING: "root:argoproj.io/Application:argocd/api"})
 
 
+def by(kube: FakeKube) -> KubernetesApplications:
+    return KubernetesApplications(kube)  # type: ignore[arg-type]
+
+
 async def suspend(kube: FakeKube, wanted: Suspension = WANTED, *, deadline_s: float = 5) -> str:
-    return await suspension.suspend(kube, TARGET, wanted, report=silent, deadline_s=deadline_s)  # type: ignore[arg-type]
+    return await suspension.suspend(by(kube), TARGET, wanted, report=silent, deadline_s=deadline_s)
 
 
 async def resume(kube: FakeKube) -> Status:
-    done = await undo.resume(kube, TARGET, report=silent, deadline_s=5)  # type: ignore[arg-type]
+    done = await undo.resume(by(kube), TARGET, report=silent, deadline_s=5)
     return done.status
 
 
@@ -118,16 +123,16 @@ async def test_what_an_applicationset_makes_is_refused_untouched(kube: FakeKube)
 
 async def test_a_label_counts_as_tracking_only_where_it_names_an_application(kube: FakeKube) -> None:
     labelled = Application(application(labels={"app.kubernetes.io/instance": "root"}))
-    assert await suspension.manager(kube, labelled) == ""  # type: ignore[arg-type]
+    assert await suspension.manager(by(kube), labelled) == ""
     kube.put(f"{APPS}/root", application())
-    assert await suspension.manager(kube, labelled) == "root"  # type: ignore[arg-type]
+    assert await suspension.manager(by(kube), labelled) == "root"
     kube.before["find"] = [AccessDeniedError("no")]
-    assert await suspension.manager(kube, labelled) == "root"  # type: ignore[arg-type]
+    assert await suspension.manager(by(kube), labelled) == "root"
 
 
 async def test_a_tracking_mark_that_was_copied_from_another_is_none(kube: FakeKube) -> None:
     copied = Application(application(annotations={TRACKING: "root:argoproj.io/Application:argocd/other"}))
-    assert await suspension.manager(kube, copied) == ""  # type: ignore[arg-type]
+    assert await suspension.manager(by(kube), copied) == ""
 
 
 def test_an_annotation_that_cannot_be_read_is_not_guessed() -> None:

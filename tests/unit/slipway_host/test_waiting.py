@@ -44,7 +44,9 @@ async def test_a_broken_watch_is_renewed() -> None:  # fault 92
     lines: list[str] = []
     kube = cast("KubeClient", Watchable(ServiceUnavailableError("the API server restarts")))
     with anyio.fail_after(10):
-        found = await waiting.watching(kube, [waiting.Watched(path="/p")], _one_change, lines.append)
+        found = await waiting.watching(
+            waiting.in_cluster(kube, [waiting.Watched(path="/p")]), _one_change, lines.append
+        )
     assert found == "woken"
     assert lines == ["the API server restarts; trying again"]
 
@@ -52,7 +54,7 @@ async def test_a_broken_watch_is_renewed() -> None:  # fault 92
 async def test_a_denied_watch_ends_the_wait_with_its_own_error() -> None:
     kube = cast("KubeClient", Watchable(AccessDeniedError("may not watch pods")))
     with anyio.fail_after(10), pytest.raises(AccessDeniedError, match="may not watch pods"):
-        await waiting.watching(kube, [waiting.Watched(path="/p")], _one_change, silent)
+        await waiting.watching(waiting.in_cluster(kube, [waiting.Watched(path="/p")]), _one_change, silent)
 
 
 async def test_a_change_between_look_and_wait_is_not_missed() -> None:

@@ -1,0 +1,96 @@
+"""Accounts of Argo CD's own API, and of the cluster, with exactly the rights that `rbac` prints."""
+
+from __future__ import annotations
+
+import json
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import anyio.lowlevel
+import httpx
+from pydantic import SecretStr
+
+from slipway_host import rights
+from slipway_host.applications_server import ServerApplications
+from slipway_lab import argocd, argocd_token
+from slipway_lab.kubernetes import apply, kubectl
+
+if TYPE_CHECKING:
+    import ssl
+    from collections.abc import Iterator, Sequence
+
+    from slipway_host.settings import PostgresSettings, Target
+    from slipway_lab.layout import Layout
+
+Json = dict[str, Any]
+KNOWN_S = 20
+
+
+def over_server(layout: Layout, token: str, *, url: str = argocd.URL, ca: str = "") -> ServerApplications:
+    """Return Argo CD's Applications by its own API, as whoever has the token."""
+
+    async def given() -> SecretStr:
+        await anyio.lowlevel.checkpoint()
+        return SecretStr(token)
+
+    return ServerApplications(url, ca or layout.ca.read_text(), given)
+
+
+def printed(targets: Sequence[Target], *, role: str, account: str) -> str:
+    """Return the policy that `rbac` prints for services, under a role of the test's own."""
+    lines = [line[4:] for line in rights.policy(targets).splitlines() if line.startswith("#   ")]
+    assert lines
+    return "\n".join(lines).replace("role:slipway", f"role:{role}").replace("<account>", account) + "\n"
+
+
+@contextmanager
+def account(layout: Layout, name: str, policy: str, trust: ssl.SSLContext) -> Iterator[str]:
+    """Give the token of an account of Argo CD's that has this policy and nothing else."""
+    registered = argocd_token.registration(name)
+    policies = f"policy.{name}.csv"
+    _patch(layout, "configmap", "argocd-cm", {"data": {f"accounts.{name}": "apiKey"}})
+    _patch(layout, "configmap", "argocd-rbac-cm", {"data": {policies: policy}})
+    _patch(layout, "secret", "argocd-secret", {"stringData": registered})
+    token = argocd_token.token(layout, name)
+    try:
+        _wait_known(token, trust)
+        yield token
+    finally:
+        _patch(layout, "configmap", "argocd-cm", {"data": {f"accounts.{name}": None}})
+        _patch(layout, "configmap", "argocd-rbac-cm", {"data": {policies: None}})
+        _patch(layout, "secret", "argocd-secret", {"data": dict.fromkeys(registered)})
+
+
+def _patch(layout: Layout, kind: str, name: str, body: Json) -> None:
+    kubectl(layout, "-n", "argocd", "patch", kind, name, "--type=merge", "--patch", json.dumps(body))
+
+
+def _wait_known(token: str, trust: ssl.SSLContext) -> None:
+    """Return once the server has seen the account; its own informers tell it."""
+    until = time.monotonic() + KNOWN_S
+    with httpx.Client(base_url=argocd.URL, verify=trust) as client:
+        while True:
+            said = client.get("/api/v1/account", headers={"Authorization": f"Bearer {token}"})
+            if said.is_success or time.monotonic() > until:
+                break
+            time.sleep(0.2)
+    said.raise_for_status()
+
+
+@contextmanager
+def least(layout: Layout, target: Target, postgres: PostgresSettings) -> Iterator[str]:
+    """Give the kubeconfig of the ServiceAccount that `rbac` prints for a service."""
+    name, place = f"{target.app}-least", target.namespace
+    asked = rights.rights(target, postgres)
+    apply(layout, *rights.manifests(asked, account=name, namespace=place, namespaces=[place]))
+    token = kubectl(layout, "-n", place, "create", "token", name).strip()
+    config = json.loads(kubectl(layout, "config", "view", "--raw", "-o", "json"))
+    config["users"] = [{"name": one["name"], "user": {"token": token}} for one in config["users"]]
+    try:
+        yield json.dumps(config)
+    finally:
+        gone = ("--ignore-not-found", name)
+        kubectl(layout, "delete", "clusterrole,clusterrolebinding", *gone)
+        for namespace in sorted({right.namespace for right in asked if right.namespace}):
+            kubectl(layout, "-n", namespace, "delete", "role,rolebinding", *gone)

@@ -1,0 +1,127 @@
+"""Answers of Argo CD's own API that the lab's does not give when it is asked to."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import anyio.lowlevel
+import pytest
+import trustme
+from pydantic import SecretStr
+from tenacity import wait_none
+
+from slipway_host import applications_server, http_api
+from slipway_host.application import Application
+from slipway_host.applications_server import ServerApplications
+from slipway_host.errors import (
+    ConflictError,
+    DeliveryError,
+    NotFoundError,
+    ServiceUnavailableError,
+    SettingsError,
+    TerminalError,
+)
+from support.argocd_double import application
+from support.https import Answer, Request, serving
+from support.target import api_target
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+TOKEN = "canary-token"
+APP = Application(application())
+
+
+class Server:
+    """Answers as it is told, and keeps what it was asked."""
+
+    def __init__(self) -> None:
+        self.url = ""
+        self.ca = ""
+        self.answer = Answer()
+        self.requests: list[Request] = []
+
+    def __call__(self, request: Request) -> Answer:
+        self.requests.append(request)
+        return self.answer
+
+    @property
+    def applications(self) -> ServerApplications:
+        async def token() -> SecretStr:
+            await anyio.lowlevel.checkpoint()
+            return SecretStr(TOKEN)
+
+        return ServerApplications(self.url, self.ca, token)
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
+    monkeypatch.setattr(http_api, "_BACKOFF", wait_none())
+    authority, found = trustme.CA(), Server()
+    found.ca = authority.cert_pem.bytes().decode()
+    with serving(found, authority.issue_cert("127.0.0.1")) as url:
+        found.url = url
+        yield found
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind", "reason"),
+    [
+        (Answer(429, "slow down"), ServiceUnavailableError, r"answers GET .*: slow down \(HTTP 429\)"),
+        (Answer(502, "<html>"), ServiceUnavailableError, "HTTP 502"),
+        (Answer(302, "", {"Location": "https://login.invalid/"}), SettingsError, "past any login page"),
+        (Answer(200, "<html>"), SettingsError, "something else than JSON"),
+        (Answer(404, "<html>"), SettingsError, r"with HTTP 404: is argocd\.server the address"),
+        (Answer(404, '{"code": 5, "message": "gone"}'), NotFoundError, "has nothing there: .*gone"),
+        (Answer(409, '{"code": 10, "message": "moved"}'), ConflictError, "moved"),
+        (
+            Answer(400, '{"code": 3, "message": "::error::no"}'),
+            TerminalError,
+            "refuses GET .*: : :error:",
+        ),
+    ],
+)
+async def test_answers_are_told_apart_and_only_absence_is_asked_again(
+    server: Server, answer: Answer, kind: type[DeliveryError], reason: str
+) -> None:
+    server.answer = answer
+    with pytest.raises(DeliveryError, match=reason) as caught:
+        await server.applications.read(api_target())
+    assert type(caught.value) is kind
+    assert TOKEN not in f"{caught.value}"
+    assert len(server.requests) == (http_api.TRIES if kind is ServiceUnavailableError else 1)
+    assert server.requests[0].path == "/api/v1/applications/api?appNamespace=argocd"
+    assert server.requests[0].headers["authorization"] == f"Bearer {TOKEN}"
+
+
+async def test_a_request_without_an_answer_is_not_made_twice(server: Server) -> None:
+    server.answer = Answer(503, "restarting")
+    with pytest.raises(ServiceUnavailableError, match="restarting"):
+        await server.applications.request(
+            APP, {"info": [], "sync": {"prune": True, "syncStrategy": {"hook": {}}}}
+        )
+    assert [one.method for one in server.requests] == ["POST"]
+
+
+async def test_a_refresh_that_nobody_does_holds_nobody_up(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(applications_server, "REFRESH_S", 0.2)
+    server.answer = Answer(hangs=True)
+    with anyio.fail_after(5):
+        await server.applications.refresh(APP)
+    assert server.requests[0].path.endswith("?appNamespace=argocd&refresh=normal")
+
+
+async def test_a_path_below_the_host_is_kept(server: Server) -> None:
+    server.url += "/argocd/"
+    server.answer = Answer(200, '{"assignedWindows": null}')
+    assert await server.applications.windows(APP) == []
+    assert server.requests[0].path.startswith("/argocd/api/v1/applications/api/syncwindows?")
+
+
+async def test_an_authority_that_is_none_is_a_setting_to_correct() -> None:
+    broken = Server()
+    broken.url, broken.ca = "https://127.0.0.1:1", "-----BEGIN CERTIFICATE-----\nx\n"
+    with pytest.raises(SettingsError, match=r"argocd\.ca in slipway\.yaml holds no certificate in PEM form"):
+        await broken.applications.read(api_target())
