@@ -104,8 +104,7 @@ class World:
                 job = {"backoffLimit": 0, "template": {"spec": pod}}
                 files["hook"] = {"apiVersion": "batch/v1", "kind": "Job", "metadata": meta, "spec": job}
             if app == "broken":
-                spec = {"containers": [port]}
-                files["pod"] = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "pod"}, "spec": spec}
+                files["workload"] = deployment("workload", {"containers": [port]})
             for file, body in files.items():
                 (source / app).mkdir(parents=True, exist_ok=True)
                 (source / app / f"{file}.json").write_text(json.dumps(body))
@@ -200,6 +199,13 @@ def token(layout: Layout, world: World, trust: ssl.SSLContext) -> Iterator[str]:
 @pytest.fixture(scope="module")
 def server(layout: Layout, token: str) -> ServerApplications:
     return over_server(layout, token)
+
+
+def deployment(name: str, pod: Json) -> Json:
+    labels = {"app": name}
+    template = {"metadata": {"labels": labels}, "spec": pod}
+    spec = {"replicas": 1, "selector": {"matchLabels": labels}, "template": template}
+    return {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": name}, "spec": spec}
 
 
 def spelled(world: World, *actions: str, name: str) -> str:
@@ -336,7 +342,7 @@ async def test_a_server_that_is_away_or_nobody_vouches_for_is_told_apart(
     with pytest.raises(ServiceUnavailableError, match=f"Argo CD at {HOST} does not answer") as caught:
         await away.read(world.target("manual"))
     assert caught.value.next_command == f"curl https://{HOST}:8449/api/version"
-    with pytest.raises(DeadlineError, match=f"could not be read in 1 s: Argo CD at {HOST} does not answer"):
+    with pytest.raises(DeadlineError, match=f"could not be read in 5 s: Argo CD at {HOST} does not answer"):
         await argocd.sync(
             away,
             world.target("manual"),
@@ -344,7 +350,7 @@ async def test_a_server_that_is_away_or_nobody_vouches_for_is_told_apart(
             contains=partial(gitops.contains, world.git, "c" * 40),
             run_id="run-1",
             report=silent,
-            deadline_s=1,
+            deadline_s=5,
         )
     other = trustme.CA().cert_pem.bytes().decode()
     with pytest.raises(SettingsError, match="nobody vouches for the certificate of Argo CD at"):
