@@ -2,8 +2,9 @@
 PYTHON ?= python3
 BIN := .venv/bin
 LAB := PYTHONPATH=ci $(BIN)/python -m slipway_lab
+TESTS := $(BIN)/python -m pytest --durations=25
 
-.PHONY: chaos demo test unit lint lock schema screenshots lab-up lab-down lab-reset lab-status clean
+.PHONY: chaos checks demo e2e integration test unit lint lock schema screenshots lab-up lab-down lab-reset lab-status clean
 
 $(BIN)/.made: pyproject.toml
 	$(PYTHON) -m venv .venv
@@ -22,9 +23,19 @@ demo: $(BIN)/.made
 unit: $(BIN)/.made
 	$(BIN)/python -m pytest tests/unit
 
-# Of the chaos harness, `make test` takes small sizes and `make chaos` the full ones (some 40 minutes).
-test: lint unit lab-up
-	$(BIN)/python -m pytest --durations=25 tests/integration tests/e2e tests/chaos
+# Side by side, since both halves of each pair wait a lot: the lab is built while the units run, and integration
+# tests wait for clusters while end-to-end tests wait for the engine. Of the chaos harness, `make test` takes
+# small sizes and `make chaos` the full ones (some 40 minutes).
+test: $(BIN)/.made
+	$(MAKE) --jobs=2 lab-up checks
+	$(MAKE) --jobs=2 e2e integration
+	$(TESTS) tests/chaos
+
+checks: lint
+	$(MAKE) unit
+
+e2e integration: $(BIN)/.made
+	$(TESTS) tests/$@
 
 chaos: lab-up
 	SLIPWAY_CHAOS=full $(BIN)/python -m pytest tests/chaos

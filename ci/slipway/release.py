@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     import dagger
 
     from slipway_host.call import Call
+    from slipway_host.notifications import Teller
     from slipway_host.plan import Plan
 
 
@@ -65,9 +66,9 @@ class Release:
         names = ", ".join(work.name for work in works) or "no service"
         say(f"commit {checkout.commit[:8]} to {self._inputs.environment}: {names}")
         call = call_of(self._inputs, checkout, works)
-        async with telling(call, commit=checkout.commit) as teller:
+        async with telling(call, commit=checkout.commit, planned=plan is not None) as teller:
             try:
-                chains = await self._deploy(call, checkout, works, plan) if works else []
+                chains = await self._deploy(call, checkout, works, plan, teller) if works else []
             except DeliveryError as error:
                 said = str(error.at("deploy", next_command=command("deploy")))
                 await call.keep({**self._document(call, checkout, []), "error": said}, [])
@@ -92,7 +93,7 @@ class Release:
         )
 
     async def _deploy(
-        self, call: "Call", checkout: Checkout, works: list[Work], plan: "Plan | None"
+        self, call: "Call", checkout: Checkout, works: list[Work], plan: "Plan | None", teller: "Teller"
     ) -> list[Chain]:
         first = works[0]
         means = await trust.check_required(works)
@@ -110,6 +111,7 @@ class Release:
             ]
             if plan:
                 await foreseen.hold(plan, checkout, works, chains, means)
+                await teller.begin()
             ancestors: list[frozenset[str]] = []
 
             async def read_ancestors() -> None:

@@ -93,8 +93,8 @@ class Work:
         async with RegistryClient(settings) as client:
             return await client.find(self.target.repository.removeprefix(f"{settings.host}/"), tag)
 
-    async def digest(self) -> str:
-        """Return the digest of the pushed image.
+    async def image(self) -> "RemoteImage":
+        """Return the pushed image.
 
         Raises:
             NotFoundError: it has not been pushed.
@@ -102,7 +102,11 @@ class Work:
         found = await self.pushed()
         if found is None:
             raise NotFoundError(f"{self.address} is not in the registry", next_command=caller.command("push"))
-        return found.digest
+        return found
+
+    async def digest(self) -> str:
+        """Return the digest of the pushed image; as `image`."""
+        return (await self.image()).digest
 
     def secret(self, name: str) -> dagger.Secret:
         """Return a secret that was revealed before, to hand it on to the engine unread."""

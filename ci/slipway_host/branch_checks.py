@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from slipway_host import git, gitops, values
-from slipway_host.checks import Finding
+from slipway_host.checks import CheckStatus, Finding, skipped
 from slipway_host.errors import AccessDeniedError, DeliveryError, NotFoundError
 from slipway_host.pull_requests import PullRequestClient
 from slipway_host.together import Once, together
@@ -31,6 +31,7 @@ class Branch:
         files: each values file, or why it is none.
         refused: why the account may not push; empty where it may.
         free: whether the server's rules for the branch allow it; None where nobody tells.
+        withheld: why it may not push to the branch of the receipts; empty where it may.
     """
 
     settings: GitSettings
@@ -39,6 +40,7 @@ class Branch:
     files: dict[str, bytes | DeliveryError]
     refused: list[DeliveryError]
     free: bool | None
+    withheld: list[DeliveryError]
 
 
 class BranchChecks:
@@ -65,6 +67,7 @@ class BranchChecks:
         settings = await self._settings()
         files: dict[str, bytes | DeliveryError] = {}
         refused: list[DeliveryError] = []
+        withheld: list[DeliveryError] = []
         free: bool | None = None
         async with git.clone(settings, protocols=self._protocols) as copy:
             head = await copy.fetch()
@@ -81,20 +84,36 @@ class BranchChecks:
                 try:
                     await copy.try_push()
                     await gitops.check_proposals(settings)
-                    free = await self._free(settings)
+                    free = None if settings.pull_request else await self._free(settings, settings.branch)
                 except DeliveryError as error:
                     refused.append(error)
 
-            await together(read, push)
-            address = str(copy.address)
-        return Branch(settings=settings, address=address, head=head, files=files, refused=refused, free=free)
+            async def keep() -> None:
+                try:
+                    await copy.try_push(settings.receipts)
+                    if await self._free(settings, settings.receipts) is False:
+                        withheld.append(_ruled_out(settings.receipts))
+                except DeliveryError as error:
+                    withheld.append(error)
 
-    async def _free(self, settings: GitSettings) -> bool | None:
-        if settings.pull_request or self._api is None or settings.token is None:
+            await together(read, push, *([keep] if settings.receipts else []))
+            address = str(copy.address)
+        return Branch(
+            settings=settings,
+            address=address,
+            head=head,
+            files=files,
+            refused=refused,
+            free=free,
+            withheld=withheld,
+        )
+
+    async def _free(self, settings: GitSettings, branch: str) -> bool | None:
+        if self._api is None or settings.token is None:
             return None
         async with PullRequestClient(self._api, settings.token) as client:
             try:
-                return await client.may_push(settings.branch)
+                return await client.may_push(branch)
             except (AccessDeniedError, NotFoundError):  # a token that may push and nothing else
                 return None
 
@@ -112,15 +131,29 @@ class BranchChecks:
         if settings.pull_request:
             return Finding(found=f"{settings.username} may push branches, and open pull requests")
         if branch.free is False:
-            raise AccessDeniedError(
-                f"a rule of the server keeps this account from pushing to {settings.branch}",
-                next_command="write gitops.mode: pull-request, or let the account push there",
+            raise _ruled_out(
+                settings.branch, "write gitops.mode: pull-request, or let the account push there"
             )
         if branch.free:
             return Finding(found=f"the account may push, and no rule for {settings.branch} forbids it")
         # A server's rules for a branch judge commits: a dry run has none to show them.
         rules = f"what rules there are for {settings.branch}, only a real push tells"
         return Finding(found=f"the account may push; {rules}")
+
+    async def receipts(self) -> Finding:
+        """Return whether the account may push to the branch that keeps receipts: no run fails where not."""
+        branch = await self.look()
+        settings = branch.settings
+        if not settings.receipts:
+            return skipped("gitops.receipts.store is false: none is kept")
+        if branch.withheld:
+            return Finding(
+                status=CheckStatus.WARNING,
+                found=f"the receipt of a run would not be kept: {branch.withheld[0].cause}",
+                fix=f"let {settings.username} push to {settings.receipts}, or write "
+                "gitops.receipts.store: false",
+            )
+        return Finding(found=f"the account may push to {settings.receipts}, which keeps receipts")
 
     async def values(self, target: Target) -> Finding:
         """Return what a values file names, after an edit of it on trial."""
@@ -131,3 +164,8 @@ class BranchChecks:
         digest = _NO_DIGEST if values.read_digest(data) is not None else None
         values.set_image(data, tag=_TRIAL, digest=digest, path=target.values)
         return Finding(found=f"{target.values} names {tag or 'no tag yet'}, and can be edited")
+
+
+def _ruled_out(branch: str, fix: str = "") -> AccessDeniedError:
+    cause = f"a rule of the server keeps this account from pushing to {branch}"
+    return AccessDeniedError(cause, next_command=fix)

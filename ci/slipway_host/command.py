@@ -36,7 +36,7 @@ exit codes:
 """
 COMMANDS = {
     "deploy": (
-        "deliver pushed images: Secrets, database, GitOps commit, sync, rollout, health, proof",
+        "deliver pushed images: Secrets, database, GitOps commit, sync, rollout, health, smoke, proof",
         "slipway-host deploy\n  slipway-host deploy --receipt receipt.json --service api",
     ),
     "plan": (
@@ -48,6 +48,10 @@ COMMANDS = {
     "migrate": (
         "run the migrations of the pushed images as Kubernetes Jobs, and print their logs",
         "slipway-host migrate --service api",
+    ),
+    "smoke": (
+        "run the smoke tests against the pods that run the pushed images, and print their logs",
+        "slipway-host smoke --service api",
     ),
     "gitops": (
         "commit the pushed images' tags to the GitOps repository",
@@ -114,13 +118,13 @@ COMMANDS = {
 }
 GROUPS = {
     "deliver": ("deploy", "rollback", "hold"),
-    "one step of a deploy": ("secrets", "database", "migrate", "gitops", "sync"),
+    "one step of a deploy": ("secrets", "database", "migrate", "gitops", "sync", "smoke"),
     "look": ("plan", "status", "diagnose", "history", "report", "logs", "metrics", "kpis", "cost"),
     "set up": ("init", "init-gitops", "doctor", "rbac", "config"),
     "rarely": ("rotate", "undo", "resume"),
 }
 """Where each command stands in the help."""
-WITH_IMAGES = ("deploy", "plan", "migrate", "gitops")
+WITH_IMAGES = ("deploy", "plan", "migrate", "gitops", "smoke")
 """Commands about the images of a commit, which a receipt may name."""
 WITHOUT_CLUSTER = ("config", "history", "hold", "init", "init-gitops", "kpis", "rbac", "report")
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from slipway_host import (
     argocd,
@@ -28,6 +28,7 @@ from slipway_host import (
     rollout,
     rotation,
     secrets,
+    smoke,
     suspension,
 )
 from slipway_host.allowance import Allowed
@@ -37,8 +38,6 @@ from slipway_host.settings import Deadlines
 from slipway_host.workload import read_workload
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from pydantic import SecretStr
 
     from slipway_host.applications import Applications
@@ -46,42 +45,9 @@ if TYPE_CHECKING:
     from slipway_host.postgres import SqlRunner
     from slipway_host.progress import Report
     from slipway_host.settings import GitSettings, PostgresSettings, RegistrySettings, Target
+    from slipway_host.smoke import Revision
 
 MANAGED_NAMESPACE = {"app.kubernetes.io/part-of": "slipway"}
-
-
-async def commit(
-    settings: GitSettings,
-    changes: Sequence[ImageChange],
-    *,
-    run_id: str,
-    report: Report,
-    deadlines: Deadlines | None = None,
-) -> dict[str, StageResult]:
-    """Write all images as one commit, and return each application's result.
-
-    Raises:
-        DeliveryError: of `gitops.commit_images`; then nothing of it landed.
-    """
-    deadline_s = (deadlines or Deadlines()).git_s
-    done = await gitops.commit_images(settings, changes, run_id=run_id, report=report, deadline_s=deadline_s)
-    outputs: dict[str, Any] = {"branch": done.branch, "attempts": done.attempts}
-    if done.pull_request:
-        outputs["pullRequest"] = done.pull_request
-    # A proposed commit is not on the branch: whatever waits for `commit` must not take it for that.
-    outputs["proposed" if done.status is Status.WAITING else "commit"] = done.commit
-    results = {}
-    for change in changes:
-        acted = change.app in done.changed
-        how = f"merge {done.pull_request}" if done.status is Status.WAITING else f"commit {done.commit[:8]}"
-        what = how if acted else f"{change.path} has it since before"
-        results[change.app] = StageResult(
-            stage="gitops",
-            status=done.status if acted else Status.SKIPPED,
-            summary=f"tag {change.tag} on {done.branch}: {what}",
-            outputs=outputs,
-        )
-    return results
 
 
 async def connect_sql(kube: KubeClient | None, settings: PostgresSettings, *, deadline_s: float) -> SqlRunner:
@@ -226,7 +192,9 @@ class Delivery:
             self.kube, self.target, digest=digest, report=self.report, allowed=self.allowed.migration
         )
 
-    def change(self, *, digest: str, source_url: str, ancestors: frozenset[str] | None) -> ImageChange:
+    def change(
+        self, *, digest: str, source_url: str, ancestors: frozenset[str] | None, migration: str = ""
+    ) -> ImageChange:
         """Return what the GitOps repository has to say of this service."""
         target = self.target
         return ImageChange(
@@ -238,6 +206,7 @@ class Delivery:
             source_commit=target.commit,
             source_url=source_url or None,
             ancestors=ancestors,
+            migration=migration,
             service=target.service,
             before=self.allowed.values,
         )
@@ -277,6 +246,12 @@ class Delivery:
             manifests=manifests,
             report=self.report,
             deadline_s=self.deadlines.health_s,
+        )
+
+    async def smoke(self, revision: Revision, *, again: bool = False) -> StageResult:
+        """Run the service's smoke test against its new pods; `again` also where they have passed it."""
+        return await smoke.smoke(
+            self.kube, self.target, revision, run_id=self.run_id, report=self.report, again=again
         )
 
     async def proof(

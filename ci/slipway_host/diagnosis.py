@@ -8,15 +8,21 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from slipway_host import diagnosis_argocd, diagnosis_cluster, diagnosis_release
-from slipway_host.diagnosis_case import BrokenLinkError
+from slipway_host import diagnosis_argocd, diagnosis_cluster, diagnosis_release, diagnosis_runs
+from slipway_host.diagnosis_case import BrokenLinkError, Unknown
 from slipway_host.errors import DeliveryError, TerminalError
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from slipway_host.diagnosis_case import Case
 
-LINKS = {
+LINKS: dict[str, Callable[[Case], Awaitable[str | Unknown | None]]] = {
     "commit": diagnosis_release.commit,
+    "tests": diagnosis_runs.tests,
+    "build": diagnosis_runs.build,
+    "scan": diagnosis_runs.scan,
+    "push": diagnosis_runs.push,
     "values": diagnosis_release.named,
     "registry": diagnosis_release.image,
     "application": diagnosis_argocd.application,
@@ -24,15 +30,19 @@ LINKS = {
     "workload": diagnosis_cluster.workload,
     "pods": diagnosis_cluster.running,
     "health": diagnosis_cluster.healthy,
+    "smoke": diagnosis_cluster.smoked,
     "proof": diagnosis_cluster.proven,
 }
-"""In the order in which a deploy goes through them: each needs the ones before it."""
+"""In the order in which a deploy goes through them. What says None is no link of this service's chain."""
 WIDTH = max(map(len, LINKS))
 
 
 @dataclass(frozen=True, kw_only=True)
 class Link:
-    """One link of the chain as it was found; `said` is what it holds on, or why it does not."""
+    """One link of the chain as it was found: ok, broken, under way or unknown.
+
+    `said` is what it holds on, why it does not, or why nobody can tell.
+    """
 
     name: str
     status: str
@@ -79,7 +89,7 @@ class Diagnosis:
 
     def text(self) -> str:
         """Return the walk for people."""
-        marks = {"ok": "✓", "broken": "✗", "under way": "…"}
+        marks = {"ok": "✓", "broken": "✗", "under way": "…", "unknown": "?"}
         lines = [f"{marks[one.status]} {one.name:<{WIDTH}}  {one.said}" for one in self.links]
         indent = " " * (WIDTH + 4)
         if self.evidence:
@@ -115,7 +125,10 @@ async def diagnose(case: Case) -> Diagnosis:
             links.append(Link(name=name, status="under way" if under_way else "broken", said=error.cause))
             failed = error
             break
-        links.append(Link(name=name, status="ok", said=said))
+        if isinstance(said, Unknown):
+            links.append(Link(name=name, status="unknown", said=said.said))
+        elif said is not None:
+            links.append(Link(name=name, status="ok", said=said))
     return Diagnosis(
         service=case.target.service,
         environment=case.target.environment,

@@ -11,7 +11,9 @@ from slipway_host.errors import TerminalError
 if TYPE_CHECKING:
     from slipway_host.application import Application
     from slipway_host.applications import Applications
+    from slipway_host.errors import DeliveryError
     from slipway_host.kube import KubeClient
+    from slipway_host.receipts import Stored
     from slipway_host.settings import GitSettings, RegistrySettings, Target
     from slipway_host.workload import Workload
 
@@ -30,6 +32,38 @@ class BrokenLinkError(TerminalError):
         super().__init__(cause, next_command=fix)
         self.evidence = evidence
         self.under_way = under_way
+
+
+@dataclass(frozen=True)
+class Unknown:
+    """What a link says of which nobody can tell whether it holds: it breaks nothing."""
+
+    said: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Branch:
+    """The GitOps repository as the walk has seen it.
+
+    Args:
+        address: for people.
+        head: the branch's commit.
+        tag: what the values file names; empty where it names none.
+        data: the values file; None where it could not be read.
+        error: why it could not.
+        manifest: path of the Application's manifest; empty where there is none.
+        runs: receipts of deploys of HEAD's tag and of the one that the values file names, newest first.
+        silence: why there are none, where it is not that nobody ran; else empty.
+    """
+
+    address: str = ""
+    head: str = ""
+    tag: str = ""
+    data: bytes | None = None
+    error: DeliveryError | None = None
+    manifest: str = ""
+    runs: tuple[Stored, ...] = ()
+    silence: str = ""
 
 
 @dataclass(kw_only=True)
@@ -52,6 +86,7 @@ class Case:
     registry: RegistrySettings
     expect_head: bool = False
     notes: list[str] = field(default_factory=list)
+    branch: Branch | None = None
     branch_head: str = ""
     manifest: str = ""
     digest: str = ""

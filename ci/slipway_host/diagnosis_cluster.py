@@ -7,9 +7,9 @@ import datetime as dt
 from functools import partial
 from typing import TYPE_CHECKING
 
-from slipway_host import gitops, health, pods, proof, rollout, troubles
+from slipway_host import gitops, health, job_manifest, pods, proof, rollout, smoke, troubles
 from slipway_host.application import Holds
-from slipway_host.diagnosis_case import BrokenLinkError
+from slipway_host.diagnosis_case import BrokenLinkError, Unknown
 from slipway_host.errors import AccessDeniedError, DeliveryError
 from slipway_host.progress import silent
 from slipway_host.remedies import remedy
@@ -127,6 +127,29 @@ async def healthy(case: Case) -> str:
         fix=fix,
         evidence=f"the workload declares port {declared}" if ports else "",
     )
+
+
+async def smoked(case: Case) -> str | Unknown | None:
+    """Look at how the smoke test of this revision has ended; none is a link of its own."""
+    settings, target = case.target.smoke, case.target
+    if settings is None:
+        return None
+    name = smoke.name_of(target, settings, case.digest, case.workload)
+    found = await case.kube.find(f"{job_manifest.collection(target)}/{name}")
+    again = case.call("smoke")
+    if found is None:
+        # A day after its end, Kubernetes removes it.
+        return Unknown(f"no Job {name}: the smoke test has not run since yesterday ({again})")
+    state = job_manifest.state(found)
+    if state == job_manifest.DONE:
+        return f"Job {name} has passed"
+    if state == job_manifest.FAILED:
+        reason = job_manifest.failure(found)
+        raise BrokenLinkError(
+            f"smoke test Job {name} has failed: {reason}",
+            fix=f"{again}, which runs it again and shows its log",
+        )
+    raise BrokenLinkError(f"smoke test Job {name} runs", fix=case.again, under_way=True)
 
 
 async def proven(case: Case) -> str:

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import posixpath
 from typing import TYPE_CHECKING
 
-from slipway_host import git, values
+from slipway_host import values
+from slipway_host.diagnosis_branch import branch
 from slipway_host.diagnosis_case import BrokenLinkError
-from slipway_host.errors import AccessDeniedError, NotFoundError, ServiceUnavailableError, SettingsError
+from slipway_host.diagnosis_runs import of_head
+from slipway_host.errors import AccessDeniedError, ServiceUnavailableError, SettingsError
 from slipway_host.pods import Image
 from slipway_host.recipe import REVISION
 from slipway_host.registry import RegistryClient
 
 if TYPE_CHECKING:
     from slipway_host.diagnosis_case import Case
-
-MANIFEST = "app.yaml"
-"""Where the Application's own manifest is by custom: beside the values file."""
 
 
 async def commit(case: Case) -> str:
@@ -26,48 +24,40 @@ async def commit(case: Case) -> str:
 
 async def named(case: Case) -> str:
     """Read what the GitOps branch asks for: a tag, a digest, a repository."""
-    target, path = case.target, case.target.values
-    async with git.clone(case.git) as copy:
-        try:
-            case.branch_head = await copy.fetch()
-        except AccessDeniedError as error:
-            fix = f"check GIT_USERNAME and GH_PAT (or GIT_SSH_KEY), then {case.again}"
-            raise BrokenLinkError(error.cause, fix=error.next_command or fix) from error
-        data = (await copy.read([path]))[path]
-        where = f"{path} on {case.git.branch} of {copy.address}"
-        beside = posixpath.join(posixpath.dirname(path), MANIFEST)
-        try:
-            await copy.read([beside])
-            case.manifest = beside
-        except (NotFoundError, SettingsError):
-            case.manifest = ""
+    target, path, seen = case.target, case.target.values, await branch(case)
+    if seen.data is None:
+        assert seen.error  # noqa: S101 - there is one of the two
+        raise seen.error
+    case.branch_head, case.manifest, data = seen.head, seen.manifest, seen.data
+    where = f"{path} on {case.git.branch} of {seen.address}"
     try:
         values.check_tag(data, path)
     except SettingsError as error:
         quotes = "not quoted" in error.cause
         raise BrokenLinkError(
-            f"{error.cause} (on {case.git.branch} of {copy.address})",
+            f"{error.cause} (on {case.git.branch} of {seen.address})",
             fix=case.call("gitops")
             if quotes
             else f'write image.tag: "" to {path}, then {case.call("deploy")}',
         ) from error
-    tag = values.read_tag(data)
+    tag, (run, function) = values.read_tag(data), of_head(case, seen)
     if tag is None:
         raise BrokenLinkError(
-            f"{where} has an empty image.tag: nothing was deployed yet", fix=case.call("deploy")
+            f"{where} has an empty image.tag: nothing was deployed yet", fix=case.call(function), evidence=run
         )
     _same_repository(case, values.read_repository(data), where)
     case.digest = values.read_digest(data) or ""
     pinned = f" and {case.digest}" if case.digest else ""
     if tag == case.head_tag:
         return f"{where} names {tag}{pinned}, HEAD's tag"
+    found = f"{await _head_image(case)}; {run}"
     if case.expect_head:
         raise BrokenLinkError(
             f"{where} names {tag}{pinned}, not HEAD's {case.head_tag}: HEAD was not deployed",
-            fix=case.call("deploy"),
-            evidence=await _head_image(case),
+            fix=case.call(function),
+            evidence=found,
         )
-    case.notes.append(f"HEAD ({case.head_tag}) is not deployed: {await _head_image(case)}")
+    case.notes.append(f"HEAD ({case.head_tag}) is not deployed: {found}")
     case.name_tag(tag)
     return f"{where} names {target.repository}:{tag}{pinned}"
 

@@ -89,6 +89,7 @@ class World:
             Check(name=REPOSITORY, look=self._branches.repository),
         ]
         found.append(Check(name="git push", look=self._branches.push, needs=(REPOSITORY,)))
+        found.append(Check(name="receipts", look=self._branches.receipts, needs=(REPOSITORY,)))
         if any(target.database for target in self.targets):
             needs = (CLUSTER,) if self.in_cluster else ()
             found.append(Check(name=SERVER, look=self._server, needs=needs))

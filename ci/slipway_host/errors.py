@@ -145,5 +145,9 @@ class HealthDegradedError(TerminalError):
     """The new revision runs and is not healthy."""
 
 
+class SmokeTestError(TerminalError):
+    """The smoke test could not run: that says nothing about the new revision."""
+
+
 class DeadlineError(TerminalError):
     """The time for a wait ran out."""

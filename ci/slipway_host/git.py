@@ -112,6 +112,7 @@ class Clone(Log):
             # The refused filter is in the configuration by now, and would be sent again.
             await self._program.local("config", "--remove-section", "remote.origin")
             await self._program.local("config", "remote.origin.url", self._settings.url)
+            self._shape = ()
             await self._fetch()
         except NoBranchError:
             if not self._may_create:
@@ -180,8 +181,8 @@ class Clone(Log):
         except ServiceUnavailableError as error:
             raise UnknownOutcomeError(error.cause) from error
 
-    async def try_push(self) -> None:
-        """See that the account may push to the branch: all of a push but its content goes to the server.
+    async def try_push(self, branch: str = "") -> None:
+        """See that the account may push to a branch, by default this one: a push but for its content.
 
         What a rule of the server says to a commit (a protected branch, a hook), only a commit tells.
 
@@ -189,8 +190,9 @@ class Clone(Log):
             AccessDeniedError: it may not.
             ServiceUnavailableError: the server does not answer.
         """
-        target = f"{self.head}:refs/heads/{self._settings.branch}"
-        with suppress(PushRejectedError):  # the branch has moved meanwhile: the account was let in
+        target = f"{self.head}:refs/heads/{branch or self._settings.branch}"
+        # It has moved meanwhile, or is another one: the account was let in.
+        with suppress(PushRejectedError):
             await self._program.network("push", "--porcelain", "--dry-run", "origin", target)
 
     async def last_commit(self, path: str, *, trailer: str, at: str = "") -> LastCommit | None:

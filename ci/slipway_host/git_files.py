@@ -58,11 +58,15 @@ class Files:
                 found[path] = await self._program.network("cat-file", "blob", about.split()[2])
         return found
 
-    async def names(self, folder: str) -> dict[str, str]:
-        """Return the regular files anywhere in a folder at `head`: path → name in the object database."""
-        if not self.head:
+    async def names(self, folder: str, *, at: str | None = None) -> dict[str, str]:
+        """Return the regular files anywhere in a folder: path → name in the object database.
+
+        They are those at `head` or at another commit of the copy.
+        """
+        commit = at or self.head
+        if not commit:
             return {}
-        listed = await self._program.local("ls-tree", "-r", "-z", self.head, "--", f"{folder}/")
+        listed = await self._program.local("ls-tree", "-r", "-z", commit, "--", f"{folder}/")
         lines = (line.partition("\t") for line in listed.decode(errors="replace").split("\0") if line)
         return {path: about.split()[2] for about, _, path in lines if about.startswith("100")}
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 RUN = "<run>"
 UNKNOWN = "sha256:" + "0" * 64
 """Stands for the digest of an image that is yet to be built, where a commit has to have one."""
+UNKNOWN_JOB = "<Job, known after the push>"
 UNKNOWN_SHOWN = "<digest, known after the push>"
 HISTORY = 50
 

@@ -10,7 +10,15 @@ from slipway_host import values
 from slipway_host.caller import command
 from slipway_host.errors import ConflictError, NotFoundError, quote
 from slipway_host.git_log import trailers_of
-from slipway_host.image_change import IMAGE_DIGEST, ROLLED_BACK, SOURCE_COMMIT, named_for, source_of
+from slipway_host.image_change import (
+    IMAGE_DIGEST,
+    MIGRATION,
+    ROLLED_BACK,
+    SOURCE_COMMIT,
+    named_for,
+    source_of,
+)
+from slipway_host.names import DNS_LABEL
 from slipway_host.values_reader import ValuesReader
 
 if TYPE_CHECKING:
@@ -44,6 +52,7 @@ class Entry:
         author: the author, name and address.
         kind: `deploy` by Slipway, `rollback` by Slipway or a git revert, `other` for what others wrote.
         subject: the commit's first line.
+        migration: the Job that had migrated the database before this, by the commit's trailer, else empty.
         run: the newest run that kept a receipt of it, else empty.
         status: how that run ended, `Deployed` or `Failed`, else empty.
         seconds: how long it took; None without a receipt.
@@ -59,6 +68,7 @@ class Entry:
     author: str
     kind: str
     subject: str
+    migration: str = ""
     run: str = ""
     status: str = ""
     seconds: float | None = None
@@ -169,6 +179,7 @@ def _entry(app: str, version: Version, message: str, image: tuple[str, str], *, 
         author=version.author,
         kind=ROLLBACK if back else DEPLOY if source else OTHER,
         subject=version.message.partition("\n")[0],
+        migration=named_for(trailers_of(message, MIGRATION), app, DNS_LABEL) or "",
         begins=begins,
     )
 
@@ -187,6 +198,19 @@ def previous(entries: Sequence[Entry]) -> Entry | None:
         if entries[at - 1].kind != ROLLBACK:
             return entry
     return None
+
+
+def migrated(newer: Sequence[Entry], older: Sequence[Entry]) -> tuple[Entry, ...]:
+    """Return those of the newer entries whose deploy ran a migration, newest first.
+
+    A Job that an older entry names had run before: an image that is deployed anew has it already.
+    """
+    known, found = {entry.migration for entry in older}, []
+    for entry in reversed(newer):
+        if entry.migration and entry.migration not in known:
+            known.add(entry.migration)
+            found.append(entry)
+    return tuple(reversed(found))
 
 
 def before(entries: Sequence[Entry], commit: str, *, app: str) -> tuple[Entry, Entry] | None:
@@ -253,6 +277,9 @@ def table(entries: Sequence[Entry]) -> str:
         )
         for entry in entries
     ]
+    if any(entry.migration for entry in entries):
+        last = ["MIGRATION", *(entry.migration or "-" for entry in entries)]
+        rows = [(*row, cell) for row, cell in zip(rows, last, strict=True)]
     if not any(entry.run for entry in entries):
         rows = [(*row[:3], *row[6:]) for row in rows]
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]

@@ -19,6 +19,11 @@ SOURCE_COMMIT = "Slipway-Source-Commit"
 SOURCE_URL = "Slipway-Source-Url"
 IMAGE_DIGEST = "Slipway-Image-Digest"
 RUN = "Slipway-Run"
+MIGRATION = "Slipway-Migration"
+"""Trailer of a deploy whose service has a migration: the Job that had done its work before the commit.
+
+A Job is the same for the same image, so the first commit that names one is of the deploy that ran it.
+"""
 ROLLED_BACK = "Slipway-Rolled-Back"
 """Trailer of a rollback: the tag that it left."""
 FULL_HASH = re.compile(r"[0-9a-f]{40}([0-9a-f]{24})?")
@@ -41,6 +46,7 @@ class ImageChange:
             replacing a newer one (fault 62); None skips that check, as a rollback has to.
         rolled_back: the tag that this rollback leaves; None where it is none.
         hold: kept from being deployed again by the same commit, None for nothing.
+        migration: the Job that has migrated its database for this image; empty where none has.
         service: its key in `slipway.yaml`, for errors; empty for the application's name.
         before: digest of the bytes that a saved plan saw in the values file; None for no plan.
     """
@@ -55,6 +61,7 @@ class ImageChange:
     ancestors: frozenset[str] | None = None
     rolled_back: str | None = None
     hold: Hold | None = None
+    migration: str = ""
     service: str = ""
     before: str | None = None
 
@@ -113,6 +120,8 @@ def trailers(changes: Sequence[ImageChange]) -> list[str]:
             lines.append(f"{SOURCE_URL}: {without_credentials(change.source_url)}{name}")
         if change.digest:
             lines.append(f"{IMAGE_DIGEST}: {change.digest}{name}")
+        if change.migration:
+            lines.append(f"{MIGRATION}: {change.migration}{name}")
         if change.rolled_back:
             lines.append(f"{ROLLED_BACK}: {change.rolled_back}{name}")
     return lines

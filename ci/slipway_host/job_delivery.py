@@ -13,6 +13,7 @@ from slipway_host.intake import images_for
 from slipway_host.intervention import check_reset
 from slipway_host.notifications import telling
 from slipway_host.passage import Passage, Way
+from slipway_host.smoke import Revision
 from slipway_host.together import together
 
 if TYPE_CHECKING:
@@ -23,9 +24,12 @@ if TYPE_CHECKING:
     from slipway_host.handover import Handover
     from slipway_host.intake import Intake
     from slipway_host.kube import KubeClient
+    from slipway_host.notifications import Teller
     from slipway_host.passage import Accounts
     from slipway_host.plan import Plan
     from slipway_host.remote_image import RemoteImage
+    from slipway_host.results import StageResult
+    from slipway_host.settings import Target
 
 W = TypeVar("W", bound=Way)
 
@@ -63,6 +67,7 @@ class DeliveryJob:
             "deploy": self.deploy,
             "plan": self.plan,
             "migrate": self.migrate,
+            "smoke": self.smoke,
             "gitops": self.gitops,
             "secrets": self.secrets,
             "database": self.database,
@@ -71,9 +76,10 @@ class DeliveryJob:
 
     async def deploy(self) -> Outcome:
         """Deliver the images, until they are proven to run."""
-        async with telling(self._call, commit=self._call.targets[0].commit) as teller:
+        commit, planned = self._call.targets[0].commit, self._plan is not None
+        async with telling(self._call, commit=commit, planned=planned) as teller:
             try:
-                ways = await self._delivered()
+                ways = await self._delivered(teller)
             except DeliveryError as error:
                 said = str(error.at("deploy", next_command=self._command))
                 await self._call.keep({**self._document([]), "error": said}, [])
@@ -95,7 +101,7 @@ class DeliveryJob:
             source=call.source_url,
         )
 
-    async def _delivered(self) -> list[Passage]:
+    async def _delivered(self, teller: Teller) -> list[Passage]:
         call = self._call
         accounts, images = await self._brought()
         names = ", ".join(target.service for target in call.targets)
@@ -104,6 +110,7 @@ class DeliveryJob:
             ways = self._passages(kube, accounts, images)
             if self._plan:
                 await foresight.hold(self._plan, ways, foresight.wish(call, ways, await self._ancestors()))
+                await teller.begin()
 
             async def prepare(one: Passage) -> None:
                 await one.check()
@@ -127,17 +134,28 @@ class DeliveryJob:
 
     async def migrate(self) -> Outcome:
         """Run the migrations of the images."""
-        call = self._call
-        migrating = [target for target in call.targets if target.migration]
-        images = await images_for(call.config, migrating, await call.registry(), self._handover)
+        migrating = [target for target in self._call.targets if target.migration]
+        return await self._stage(migrating, lambda way, revision: way.delivery.migrate(revision.digest))
+
+    async def smoke(self) -> Outcome:
+        """Run the smoke tests of the images."""
+        tested = [target for target in self._call.targets if target.smoke]
+        return await self._stage(tested, lambda way, revision: way.delivery.smoke(revision, again=True))
+
+    async def _stage(
+        self, concerned: Sequence[Target], run: Callable[[Way, Revision], Awaitable[StageResult]]
+    ) -> Outcome:
+        """Run the stage that is named as the command; only services that it concerns need an image."""
+        call, stage = self._call, self._options.command
+        images = await images_for(call.config, concerned, await call.registry(), self._handover)
+        revisions = {name: Revision(image.digest, image.manifests) for name, image in images.items()}
         async with call.cluster() as kube:
-            command = self._command
-            ways = [Way(t.service, call.delivery(t, kube), command=command) for t in call.targets]
+            ways = [Way(t.service, call.delivery(t, kube), command=self._command) for t in call.targets]
             call.ways.extend(ways)
 
             async def one(way: Way) -> None:
-                digest = images[way.name].digest if way.name in images else ""
-                await way.run.stage("migrate", partial(way.delivery.migrate, digest))
+                revision = revisions.get(way.name, Revision(""))
+                await way.run.stage(stage, partial(run, way, revision))
 
             await _each(ways, one)
         return _ended(ways)

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from slipway_host.deployments import Event, RunFacts, Story
+    from slipway_host.deployment_event import Event, RunFacts
+    from slipway_host.deployments import Story
 
 DAY_S = 86400.0
 

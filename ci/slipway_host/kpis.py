@@ -14,7 +14,8 @@ import anyio
 
 from slipway_host import git, history, kpi_figures, kpi_prometheus, kpi_text, receipts
 from slipway_host.caller import command
-from slipway_host.deployments import DEPLOYED, FAILED, RunFacts, Story, story
+from slipway_host.deployment_event import DEPLOYED, FAILED, RunFacts
+from slipway_host.deployments import Story, story
 from slipway_host.errors import DeadlineError, DeliveryError, SettingsError, quote
 from slipway_host.holds import HELD
 from slipway_host.kpi_measures import Window
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 
 MOST_DAYS = 3660
 DEADLINE_S = 180.0
-AFTER_COMMIT = ("sync", "rollout", "health", "proof")
+AFTER_COMMIT = ("sync", "rollout", "health", "smoke", "proof")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -16,7 +16,7 @@ import anyio
 from slipway_host import pods, waiting
 from slipway_host.creation import MANAGED
 from slipway_host.errors import ConflictError, NotFoundError, TransientError, UnknownOutcomeError
-from slipway_host.migration_job import CONTAINER, NAME_LIMIT
+from slipway_host.job_manifest import NAME_LIMIT, collection
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from slipway_host.progress import Report
     from slipway_host.settings import Target
 
+COMPONENT = "migration"
+"""What a service's migrations have as a label."""
 HOLD_S = 20.0
 """For how long anybody holds a turn: it takes two requests."""
 STALE_S = 30.0
@@ -47,8 +49,8 @@ class Turns:
 
     def __init__(self, kube: KubeClient, target: Target, name: str, report: Report) -> None:
         self._kube, self._name, self._report = kube, name, report
-        self._jobs = f"/apis/batch/v1/namespaces/{target.namespace}/jobs"
-        self._selector = f"app.kubernetes.io/part-of={target.app},app.kubernetes.io/component={CONTAINER}"
+        self._jobs = collection(target)
+        self._selector = f"app.kubernetes.io/part-of={target.app},app.kubernetes.io/component={COMPONENT}"
         # Cut, two services' names may be one: then they wait for two requests of each other.
         self._turn = f"{target.app[: NAME_LIMIT - len(_END)].rstrip('-')}{_END}"
         self._holder = secrets.token_hex(8)

@@ -12,7 +12,7 @@ import anyio
 
 from slipway_host import announcement, targets, webhook
 from slipway_host.environments import PROD
-from slipway_host.errors import DeliveryError, SettingsError
+from slipway_host.errors import DeliveryError, MovedError, SettingsError
 from slipway_host.github_deployments import Deployment, DeploymentClient, DeploymentSettings, State
 from slipway_host.recipients import Recipients
 from slipway_host.run import instant
@@ -56,19 +56,26 @@ class Notice:
 
 @dataclass(kw_only=True)
 class Teller:
-    """Tells of one run; `document` is its receipt, as soon as there is one."""
+    """Tells of one run; `document` is its receipt, as soon as there is one.
+
+    A run of a saved plan (`planned`) is none before the plan is found to hold: whoever finds that calls
+    `begin`, and of a plan that is refused nobody is told.
+    """
 
     notice: Notice
     wanted: Notifications
     recipients: Recipients
     report: Report
+    planned: bool = False
     document: Mapping[str, Any] | None = None
     _began: str = field(default_factory=instant)
     _number: int | None = None
     _refusing: bool = False
+    _begun: bool = False
 
     async def begin(self) -> None:
         """Show at GitHub that the run is under way, where its commit is known by now."""
+        self._begun = True
         if self.wanted.github and self.notice.commit and self.notice.services:
             show = partial(self._show, self.notice.commit)
             self._refusing = not await self._safely("GitHub was not told of this run", show)
@@ -79,6 +86,8 @@ class Teller:
         Args:
             error: what ended it before there was a receipt.
         """
+        if isinstance(error, MovedError) and not self._begun:
+            return
         document = self.document or self._refused(error)
         tell = []
         services = announcement.concerned(document, self.wanted.events)
@@ -173,7 +182,9 @@ class Teller:
 
 
 @asynccontextmanager
-async def telling(call: Call, *, commit: str, task: str = "deploy") -> AsyncIterator[Teller]:
+async def telling(
+    call: Call, *, commit: str, task: str = "deploy", planned: bool = False
+) -> AsyncIterator[Teller]:
     """Tell those whom a call names of the run that happens inside; the receipt belongs in `document`.
 
     What is wrong with them is told itself, and stops nothing.
@@ -182,6 +193,7 @@ async def telling(call: Call, *, commit: str, task: str = "deploy") -> AsyncIter
         call: the services.
         commit: full hash of what is deployed, or "" while that is not known.
         task: `deploy` or `rollback`.
+        planned: it is the run of a saved plan, which has to `begin`.
     """
     recipients = Recipients()
     try:
@@ -197,7 +209,7 @@ async def telling(call: Call, *, commit: str, task: str = "deploy") -> AsyncIter
         task=task,
     )
     wanted = call.config.environment(call.environment).notifications
-    teller = Teller(notice=notice, wanted=wanted, recipients=recipients, report=call.report)
+    teller = Teller(notice=notice, wanted=wanted, recipients=recipients, report=call.report, planned=planned)
     async with told(teller):
         yield teller
 
@@ -206,7 +218,8 @@ async def telling(call: Call, *, commit: str, task: str = "deploy") -> AsyncIter
 async def told(teller: Teller) -> AsyncIterator[Teller]:
     """Tell others of the run that happens inside, whichever way it ends."""
     try:
-        await teller.begin()
+        if not teller.planned:
+            await teller.begin()
         yield teller
     except BaseException as error:
         await teller.end(error)

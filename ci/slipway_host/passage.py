@@ -11,13 +11,14 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from slipway_host import receipt
-from slipway_host.delivery import commit
+from slipway_host import gitops, receipt
 from slipway_host.errors import DeliveryError, TerminalError
 from slipway_host.progress import Step, running
-from slipway_host.results import Status
+from slipway_host.results import StageResult, Status
 from slipway_host.run import Run
 from slipway_host.selection import blocked
+from slipway_host.settings import Deadlines
+from slipway_host.smoke import Revision
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -27,8 +28,8 @@ if TYPE_CHECKING:
     from slipway_host.config import Config
     from slipway_host.delivery import Delivery
     from slipway_host.image_change import ImageChange
+    from slipway_host.progress import Report
     from slipway_host.remote_image import RemoteImage
-    from slipway_host.results import StageResult
     from slipway_host.settings import GitSettings, PostgresSettings, RegistrySettings
 
 
@@ -124,6 +125,12 @@ class Passage(Way):
         if self.delivery.target.migration:
             await self.run.stage("migrate", partial(self.delivery.migrate, self.digest))
 
+    @property
+    def migrated(self) -> str:
+        """The Job that has migrated the database for the image, in this run or before; empty for none."""
+        done = self.run.results.get("migrate")
+        return str(done.outputs["job"]) if done else ""
+
     async def arrive(self) -> None:
         """Wait until what was committed is proven to run; a pull request that waits is the end."""
         if self.run.results["gitops"].status is Status.WAITING:
@@ -133,6 +140,8 @@ class Passage(Way):
         await self.run.stage("sync", partial(self.delivery.sync, git, made))
         await self.run.stage("rollout", partial(self.delivery.rollout, digest))
         await self.run.stage("health", partial(self.delivery.health, digest, manifests))
+        if self.delivery.target.smoke:
+            await self.run.stage("smoke", partial(self.delivery.smoke, Revision(digest, manifests)))
         proof = partial(self.delivery.proof, git, commit=made, digest=digest, manifests=manifests)
         await self.run.stage("proof", proof)
 
@@ -175,12 +184,48 @@ async def commit_images(
         ancestors: full hashes of older commits of it, which tell a newer deploy from an older one.
     """
     changes = {
-        passage: passage.delivery.change(digest=passage.digest, source_url=source_url, ancestors=ancestors)
+        passage: passage.delivery.change(
+            digest=passage.digest, source_url=source_url, ancestors=ancestors, migration=passage.migrated
+        )
         for passage in passages
         if passage.run.error is None
     }
     if changes:
         await write(changes)
+
+
+async def commit(
+    settings: GitSettings,
+    changes: Sequence[ImageChange],
+    *,
+    run_id: str,
+    report: Report,
+    deadlines: Deadlines | None = None,
+) -> dict[str, StageResult]:
+    """Write all images as one commit, and return each application's result.
+
+    Raises:
+        DeliveryError: of `gitops.commit_images`; then nothing of it landed.
+    """
+    deadline_s = (deadlines or Deadlines()).git_s
+    done = await gitops.commit_images(settings, changes, run_id=run_id, report=report, deadline_s=deadline_s)
+    outputs: dict[str, Any] = {"branch": done.branch, "attempts": done.attempts}
+    if done.pull_request:
+        outputs["pullRequest"] = done.pull_request
+    # A proposed commit is not on the branch: whatever waits for `commit` must not take it for that.
+    outputs["proposed" if done.status is Status.WAITING else "commit"] = done.commit
+    results = {}
+    for change in changes:
+        acted = change.app in done.changed
+        how = f"merge {done.pull_request}" if done.status is Status.WAITING else f"commit {done.commit[:8]}"
+        what = how if acted else f"{change.path} has it since before"
+        results[change.app] = StageResult(
+            stage="gitops",
+            status=done.status if acted else Status.SKIPPED,
+            summary=f"tag {change.tag} on {done.branch}: {what}",
+            outputs=outputs,
+        )
+    return results
 
 
 async def write(changes: Mapping[Passage, ImageChange]) -> None:

@@ -23,7 +23,7 @@ HOLD_S = 2.0
 """What a stage waits for is told once it has waited for so long: most of it is over before."""
 LIMIT = 4000
 """Characters of a line about a stage."""
-TALKATIVE = frozenset({"migrate"})
+TALKATIVE = frozenset({"migrate", "smoke"})
 """Stages whose lines are a log, of which each counts, and not states of a wait."""
 MARKS = {"Succeeded": "✓", "Skipped": "=", "Failed": "✗", "Waiting": "…", "Inconclusive": "?"}
 """How a stage ended; `=` is in place already. Under way is `·`."""

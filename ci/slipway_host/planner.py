@@ -15,10 +15,11 @@ from slipway_host import (
     plan_text,
     pull_secret,
     secrets,
+    smoke,
     sync_preview,
 )
 from slipway_host.errors import AccessDeniedError, DeadlineError, TerminalError
-from slipway_host.gitops_preview import UNKNOWN
+from slipway_host.gitops_preview import UNKNOWN, UNKNOWN_JOB
 from slipway_host.plan import VERSION, DatabasePlan, Plan, Refusal, SecretsPlan, ServicePlan, config_digest
 from slipway_host.run import instant
 from slipway_host.together import together
@@ -85,8 +86,9 @@ async def plan(passages: Sequence[Passage], wish: Wish) -> Plan:
             digest=wish.images[passage.name].digest or UNKNOWN,
             source_url=wish.source_url,
             ancestors=wish.ancestors,
+            migration=(one.migration.job or UNKNOWN_JOB) if one.migration else "",
         )
-        for passage in passages
+        for passage, one in zip(passages, looks, strict=True)
     ]
     apps = {one.target.app: one.app for one in looks if one.app}
     branch = await gitops_preview.preview(settings, changes, apps=apps)
@@ -120,6 +122,7 @@ class _Look:
     database: DatabasePlan | None = None
     migration: MigrationPlan | None = None
     sync: SyncPlan | None = None
+    gates: tuple[str, ...] = ()
     refused: list[Refusal] = field(default_factory=list)
     facts: dict[str, str] = field(default_factory=dict)
 
@@ -145,6 +148,7 @@ class _Look:
         if found:
             self.sync, facts = found
             self.facts |= facts
+        await self._smoke()
 
     def document(self, branch: GitOpsPreview) -> ServicePlan:
         """Return the service's part of the plan."""
@@ -156,7 +160,7 @@ class _Look:
             namespace=self.target.namespace,
             values=self.target.values,
             values_before=branch.before.get(self.target.app, ""),
-            gates=self.wish.gates.get(self.passage.name, ()),
+            gates=(*self.wish.gates.get(self.passage.name, ()), *self.gates),
             image=self.image,
             secrets=self.secrets,
             database=self.database,
@@ -252,6 +256,17 @@ class _Look:
         self.migration = await self._asked("migrate", look)
         if self.migration and self.migration.job:
             self.facts[f"migration Job {self.migration.job}"] = self.migration.state
+
+    async def _smoke(self) -> None:
+        settings = self.target.smoke
+        if settings is None:
+            return
+        acts = self.sync is None or self.sync.acts
+        look = partial(smoke.passed, self.delivery.kube, self.target, settings, digest=self.image.digest)
+        if acts or not await self._asked("smoke", look):
+            self.gates = (
+                f"smoke: `{' '.join(settings.command)}` has to pass, as a Job that asks the new pods",
+            )
 
     async def _sync(self, app: Application, head: str, *, commits: bool) -> tuple[SyncPlan, dict[str, str]]:
         return await sync_preview.preview(

@@ -99,10 +99,23 @@ async def stored(
     if not settings.receipts:
         return {target.service: Reading() for target in targets}
     async with git.clone(branch_of(settings), protocols=protocols, create=True) as copy:
-        await copy.fetch()
-        listed = {target.service: await _listed(copy, target, limit, since) for target in targets}
-        blobs = [oid for files in listed.values() for oid in files.values()]
-        contents = await copy.contents(blobs)
+        return await held(copy, await copy.fetch(), targets, limit=limit, since=since)
+
+
+async def held(
+    copy: git.Clone,
+    at: str,
+    targets: Sequence[Target],
+    *,
+    limit: int | None = None,
+    since: dt.datetime | None = None,
+) -> dict[str, Reading]:
+    """Return what a commit of a copy of the GitOps repository holds of each service; "" holds nothing.
+
+    As `stored`, for whoever has a copy already.
+    """
+    listed = {target.service: await _listed(copy, at, target, limit, since) for target in targets}
+    contents = await copy.contents([oid for files in listed.values() for oid in files.values()])
     return {target.service: _reading(target, listed[target.service], contents) for target in targets}
 
 
@@ -159,10 +172,12 @@ def branch_of(settings: GitSettings) -> GitSettings:
 
 
 async def _listed(
-    copy: git.Clone, target: Target, limit: int | None, since: dt.datetime | None
+    copy: git.Clone, at: str, target: Target, limit: int | None, since: dt.datetime | None
 ) -> dict[str, str]:
+    if not at:
+        return {}
     earliest = f"{since.astimezone(dt.UTC):%Y%m%dT%H%M%S}" if since else "0"
-    there = await copy.names(folder_of(target))
+    there = await copy.names(folder_of(target), at=at)
     wanted = sorted((path for path in there if run_of(path) >= earliest), reverse=True)
     return {path: there[path] for path in wanted[:limit]}
 

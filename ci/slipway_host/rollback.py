@@ -6,7 +6,7 @@ import datetime as dt
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from slipway_host import history, values
+from slipway_host import history, receipts, values
 from slipway_host.caller import command
 from slipway_host.errors import ConflictError, NotFoundError, SettingsError
 from slipway_host.holds import Hold
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from slipway_host.git import Clone
     from slipway_host.history import Entry
+    from slipway_host.receipts import Stored
     from slipway_host.settings import Target
 
 MESSAGE = "rollback: revert to {tag}"
@@ -33,16 +34,24 @@ class Way:
         tag: the one to return to; the same where that is done already.
         source: the service's commit of it by the GitOps history, else empty.
         digest: of its image by the GitOps history, else empty.
-        deploys: how many changes of the image are taken back; 0 where the history does not say.
         known: the GitOps repository has named this tag before.
+        migrations: deploys that are taken back and whose migration ran, newest first.
+        unsaid: how many of them do not say whether one ran: others' commits, and those of older releases.
+        since: when the branch began to name the tag to return to; empty where it never did.
+        jobs: migrations that the branch's commits name.
+        uncommitted: runs since whose migration ran, and which ended before their commit.
     """
 
     left: str
     tag: str
     source: str
     digest: str
-    deploys: int
     known: bool
+    migrations: tuple[Entry, ...] = ()
+    unsaid: int = 0
+    since: str = ""
+    jobs: frozenset[str] = frozenset()
+    uncommitted: tuple[Stored, ...] = ()
 
     @property
     def done(self) -> bool:
@@ -104,20 +113,25 @@ def choose(entries: Sequence[Entry], *, to: str) -> Way | None:
 
 
 def _way(entries: Sequence[Entry], there: Entry) -> Way:
+    at = list(entries).index(there)
+    newer = entries[:at]
     return Way(
         left=entries[0].tag,
         tag=there.tag,
         source=there.source,
         digest=there.digest,
-        deploys=list(entries).index(there),
         known=True,
+        migrations=history.migrated(newer, entries[at:]),
+        unsaid=sum(not entry.migration and entry.kind != history.ROLLBACK for entry in newer),
+        since=there.when,
+        jobs=frozenset(entry.migration for entry in entries),
     )
 
 
 def _unknown(now: Entry, to: str) -> Way:
     if not values.TAG.fullmatch(to):
         raise SettingsError(f"--to: {to[:80]!r} is not an image tag")
-    return Way(left=now.tag, tag=to, source="", digest="", deploys=0, known=False)
+    return Way(left=now.tag, tag=to, source="", digest="", known=False)
 
 
 def check_digest(way: Way, digest: str, *, repository: str) -> None:
@@ -134,16 +148,58 @@ def check_digest(way: Way, digest: str, *, repository: str) -> None:
         )
 
 
+async def uncommitted(copy: Clone, branch: str, target: Target, way: Way) -> tuple[Stored, ...]:
+    """Return the runs since a tag was deployed whose migration ran, and which brought no commit.
+
+    A migration comes before the commit: of a run that ends between the two, only its receipt tells.
+
+    Args:
+        copy: the GitOps repository, fetched.
+        branch: the one that keeps the receipts; empty for none.
+        target: the service.
+        way: where it goes.
+
+    Raises:
+        DeliveryError: the receipts cannot be read.
+    """
+    if not branch or not way.since or way.done or target.migration is None:
+        return ()
+    at = await copy.fetch_tip(branch)
+    since = dt.datetime.fromisoformat(way.since)
+    kept = (await receipts.held(copy, at or "", [target], since=since))[target.service]
+    found: dict[str, Stored] = {}
+    for one in kept.receipts:
+        done = one.service.stage("migrate")
+        job = str(done.outputs.get("job", "")) if done and done.status != "Failed" else ""
+        if job and job not in way.jobs and not one.receipt.gitops_commit:
+            # Newest first: of several runs that found the same Job, the one that ran it stays.
+            found[job] = one
+    return tuple(found.values())
+
+
 def warning(way: Way, target: Target) -> str:
-    """Return what is to be said of the database, or nothing: no rollback touches it."""
-    if way.done or target.migration is None:
+    """Return what is to be said of the database, or nothing: no rollback touches it.
+
+    Named are the deploys whose migration ran. Where none says that, and the service has a migration, it is
+    taken to have run before each.
+    """
+    if way.done:
         return ""
-    count = f"{way.deploys} deploy(s)" if way.deploys else "the deploys"
-    migration = " ".join(target.migration.command)
-    return (
-        f"{target.service} has a migration ({migration[:80]}), which ran before each of {count} since "
-        f"{way.tag}: the database stays as it is; whether {way.tag} works with it, only its authors know"
-    )
+    ran = [f"{one.source[:12] or one.tag} (Job {one.migration})" for one in way.migrations]
+    ran += [f"{one.receipt.commit[:12]} (run {one.receipt.run}, no commit)" for one in way.uncommitted]
+    if ran:
+        more = f" and {len(ran) - LISTED} more" if len(ran) > LISTED else ""
+        said = f"{target.service}: a migration ran in {len(ran)} deploy(s) since {way.tag}: "
+        said += f"{', '.join(ran[:LISTED])}{more}"
+        if way.unsaid and target.migration:
+            said += f"; {way.unsaid} more deploy(s) do not say whether theirs ran"
+    elif target.migration and (way.unsaid or not way.known):
+        deploys = f"{way.unsaid} deploy(s)" if way.unsaid else "the deploys"
+        said = f"{target.service} has a migration ({' '.join(target.migration.command)[:80]}), which ran "
+        said += f"before each of {deploys} since {way.tag}"
+    else:
+        return ""
+    return f"{said}: the database stays as it is; whether {way.tag} works with it, only its authors know"
 
 
 def hold_of(way: Way, *, everything: bool, reason: str, by: str) -> Hold:

@@ -35,6 +35,7 @@ ORDER = (
     "sync",
     "rollout",
     "health",
+    "smoke",
     "proof",
 )
 """The chain as people think of it; what runs side by side ends in any order."""

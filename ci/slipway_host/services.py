@@ -13,6 +13,7 @@ from slipway_host.names import (
     DnsLabel,
     EnvName,
     ImageReference,
+    Memory,
     Model,
     Namespace,
     Platform,
@@ -28,6 +29,7 @@ from slipway_host.names import (
 JWT_KEY = "JWT_SECRET"
 SHORTEST_JWT = 32
 """Characters: RFC 7518 asks for a key of 256 bits with HS256, and no character has more than 8."""
+SMOKE_VARIABLES = frozenset({"SMOKE_URL", "SMOKE_URLS"})
 DATABASE_PARTS = frozenset({"host", "port", "name", "user", "password", "url"})
 
 
@@ -91,6 +93,39 @@ class Migration(Model):
     run_as_user: Annotated[int, Field(ge=1, le=2**31 - 1)] | None = Field(
         None, description="user id to run as, for an image whose user is a name; default: the image's own"
     )
+
+
+class Smoke(Model):
+    """A Kubernetes Job that tests the new pods, after their health check and before the proof."""
+
+    command: Annotated[tuple[str, ...], Field(strict=False, min_length=1)] = Field(
+        description="program and arguments, like [/app/smoke, $(SMOKE_URL)]; exit code 0 means passed. "
+        "SMOKE_URL is the address of a new pod, SMOKE_URLS are those of all of them, with spaces between"
+    )
+    image: ImageReference | None = Field(
+        None, description="image that has the program; default: the service's own, by digest"
+    )
+    env: dict[EnvName, str] = Field(
+        default_factory=dict, description="more environment variables; never for secrets"
+    )
+    secret_keys: Annotated[tuple[EnvName, ...], Field(strict=False)] = Field(
+        (), description="keys of the service's Secret that it gets as environment variables"
+    )
+    timeout_s: Annotated[int, Field(ge=1, le=3600)] = Field(60, description="seconds until it is stopped")
+    memory: Memory = Field("256Mi", description="memory that it may use")
+    run_as_user: Annotated[int, Field(ge=1, le=2**31 - 1)] | None = Field(
+        None, description="user id to run as, for an image whose user is a name; default: the image's own"
+    )
+
+    @model_validator(mode="after")
+    def _one_source_each(self) -> Self:
+        for key in self.env:
+            if key in SMOKE_VARIABLES:
+                raise problem(f"{key} is what tells it where the pods are", "env", key)
+        for index, key in enumerate(self.secret_keys):
+            if key in SMOKE_VARIABLES or key in self.env or key in self.secret_keys[:index]:
+                raise problem(f"{key} has another source as well, or is listed twice", "secretKeys", index)
+        return self
 
 
 class Generated(Model):
@@ -208,6 +243,7 @@ class Service(Model):
     migration: Migration | None = Field(None, description="a Job before the rollout; default: none")
     secrets: Secrets = Field(Secrets(), description="the Secret that the pods read")
     health: Health = Field(Health(), description="the endpoint that says whether a pod serves")
+    smoke: Smoke | None = Field(None, description="a Job that tests the new pods; default: none")
     metrics: Metrics = Field(Metrics(), description="the endpoint with the pods' Prometheus metrics")
     workload: Workload = Field(Workload(), description="what runs the pods")
 

@@ -144,6 +144,29 @@ class MigrationSettings:
 
 
 @dataclass(frozen=True, kw_only=True)
+class SmokeSettings:
+    """A Job that tests the new pods.
+
+    Args:
+        command: program and arguments.
+        image: None for the service's own image.
+        env: variables beside those that name the pods.
+        secret_keys: keys of the service's Secret that it gets as variables.
+        timeout_s: seconds that it may take.
+        memory: its limit, as Kubernetes writes it.
+        run_as_user: user id; None for the image's own user.
+    """
+
+    command: tuple[str, ...]
+    image: str | None = None
+    env: dict[str, str] = field(default_factory=dict)
+    secret_keys: tuple[str, ...] = ()
+    timeout_s: int = 60
+    memory: str = "256Mi"
+    run_as_user: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class SecretsSettings:
     """One service's Kubernetes Secret.
 
@@ -209,6 +232,7 @@ class Target:
     database: DatabaseSettings | None
     secrets: SecretsSettings
     migration: MigrationSettings | None = None
+    smoke: SmokeSettings | None = None
     image_tag: str = ""
     write_digest: bool = False
     argocd_server: str = ""

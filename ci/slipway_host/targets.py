@@ -16,6 +16,7 @@ from slipway_host.settings import (
     PullRequestSettings,
     RegistrySettings,
     SecretsSettings,
+    SmokeSettings,
     Target,
 )
 
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
     from pydantic import SecretStr
 
-    from slipway_host.config import Config, Database, Migration
+    from slipway_host.config import Config, Database
 
 
 def registry_of(config: Config, environment: str) -> str:
@@ -87,7 +88,8 @@ def target_of(
             asked=wanted.given,
             given=given,
         ),
-        migration=_migration(service.migration) if service.migration else None,
+        migration=MigrationSettings(**dict(service.migration)) if service.migration else None,
+        smoke=SmokeSettings(**dict(service.smoke)) if service.smoke else None,
         write_digest=config.gitops.digest,
         prices=config.cost.prices,
     )
@@ -107,15 +109,6 @@ def _database(database: Database, app: str) -> DatabaseSettings:
         raise SettingsError(f"application {app}: role {role} owns the database and cannot be in `readOnly`")
     return DatabaseSettings(
         name=name, role=role, extensions=database.extensions, read_only=database.read_only
-    )
-
-
-def _migration(migration: Migration) -> MigrationSettings:
-    return MigrationSettings(
-        command=migration.command,
-        image=migration.image,
-        timeout_s=migration.timeout_s,
-        run_as_user=migration.run_as_user,
     )
 
 

@@ -173,6 +173,15 @@ async def of_events(kube: KubeClient, target: Target, pod: Json) -> Trouble | No
     )
 
 
+async def refused_creation(kube: KubeClient, target: Target, owner: str) -> str:
+    """Return why Kubernetes creates no pod for an object, by its last event that says so; else nothing."""
+    try:
+        found = await _events(kube, target, owner, "FailedCreate")
+    except (AccessDeniedError, TransientError):
+        return ""
+    return quote(scrubbed(str(found[-1].get("message", ""))), limit=300) if found else ""
+
+
 async def killed_by_probe(kube: KubeClient, target: Target, trouble: Trouble) -> str:
     """Return the liveness or startup probe's words where it is what kills the container; empty otherwise."""
     try:

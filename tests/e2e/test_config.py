@@ -1,6 +1,5 @@
-"""R1 and R31 on the lab: `dagger call config` shows what counts in an environment, and who says so."""
+"""R1 on the lab: `dagger call config` shows what counts in an environment, and who says so."""
 
-import json
 import re
 
 from support.app import App
@@ -34,16 +33,3 @@ def test_unknown_environment_is_one_line(app: App) -> None:
     assert "config: unknown environment 'staging': there are dev, prod" in said.error
     assert "Landed: nothing" in said.error
     assert "Next: " in said.error
-
-
-def test_a_repository_without_a_dagger_json_names_the_module_by_address(app: App) -> None:  # R31
-    """Last in this file: the blueprint is what all else is called by."""
-    adopted = json.loads((app.folder / "dagger.json").read_text())
-    assert adopted.keys() == {"name", "engineVersion", "blueprint"}
-    address = adopted["blueprint"]["source"]
-    app.commit({"dagger.json": None})
-    said = app.call("config", before=["-m", address, "--source=."])
-    assert said.code == 0, said.error
-    assert values(said.out)["registry"][1] == "slipway.yaml:1"
-    # Without --source, the engine gives the module's own repository.
-    assert "config: the commit has no slipway.yaml" in app.call("config", before=["-m", address]).error

@@ -48,6 +48,7 @@ def test_a_deploy_migrates_before_its_commit_and_only_once(app: App) -> None:
     stages = {stage["stage"]: stage for stage in receipt["stages"]}
     assert [s for s in stages if s in {"database", "migrate", "gitops"}] == ["database", "migrate", "gitops"]
     assert stages["migrate"]["status"] == "Succeeded"
+    assert f"\nSlipway-Migration: {stages['migrate']['outputs']['job']}\n" in app.gitops_message()
     assert stages["database"]["outputs"]["extensions"] == ["pg_trgm"]
     readable = f"SELECT has_table_privilege('{app.name}_readers', 'migrated', 'SELECT'), by FROM migrated"
     assert psql(app, readable, database=app.name) == f"t|{app.name}"

@@ -22,7 +22,8 @@ def test_after_a_deploy_every_link_holds(app: App) -> None:
     done = app.call("diagnose", "--head")
     assert done.code == 0, done.error
     assert [line.split()[1] for line in done.out.splitlines() if line.startswith("✓")] == [
-        *("commit", "values", "registry", "application", "sync", "workload", "pods", "health", "proof")
+        *("commit", "tests", "build", "scan", "push", "values", "registry", "application", "sync"),
+        *("workload", "pods", "health", "proof"),
     ]
     assert done.out.rstrip().endswith(f"every ready pod runs {digest}")
 

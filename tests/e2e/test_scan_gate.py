@@ -54,6 +54,15 @@ def test_prod_stops_before_the_push(app: App) -> None:
     assert app.gitops_head() == before
     assert app.tags(commit[:8]) == []
 
+    # R18: the run's receipt says which stage stopped the commit, and why.
+    walk = app.call("diagnose", "--head", "--as-json", before=PROD)
+    assert walk.code == 0, walk.error
+    (found,) = json.loads(walk.out)["services"]
+    *_, run = app.receipts()  # prod comes after dev, in order of time
+    assert (found["broken"], found["cause"]) == ("scan", f"scan-image of {commit[:8]} failed in run {run}")
+    assert FINDING in found["evidence"]
+    assert found["fix"] == f"dagger call --environment=prod scan --service={app.name}"
+
 
 def test_no_worse_than_what_runs_is_good_enough_where_configured(app: App) -> None:
     app.edit("slipway.yaml", "\nservices:", GATE)

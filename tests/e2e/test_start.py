@@ -69,9 +69,10 @@ def test_page_for_new_users_is_true(layout: Layout, module: str, name: str, tmp_
         "HOME": str(tmp_path),
         "GIT_ASKPASS": str(ask),
         "REGISTRY_PASSWORD": credentials.read(layout, "registry"),
-        "KUBE_CONFIG": kubeconfig_path(layout, "deployer").read_text(),
         "GH_PAT": credentials.read(layout, "git-writer"),
     }
+    (tmp_path / ".kube").mkdir()
+    (tmp_path / ".kube" / "config").symlink_to(kubeconfig_path(layout, "deployer"))
     command.run(["git", "config", "--file", tmp_path / ".gitconfig", "user.name", "New User"])
     command.run(["git", "config", "--file", tmp_path / ".gitconfig", "user.email", "new@user.invalid"])
     folder, said = tmp_path, []

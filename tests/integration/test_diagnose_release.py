@@ -119,5 +119,7 @@ async def test_a_head_that_was_not_deployed_is_a_note_or_on_request_a_broken_lin
     document = (await diagnose(strict)).document()
     assert document["broken"] == "values"
     assert "not HEAD's bbbb2222" in document["cause"]
-    assert document["evidence"].endswith("not in the registry, it was not built and pushed")
+    image, run = document["evidence"].split("; ")
+    assert image.endswith("not in the registry, it was not built and pushed")
+    assert run == "no run of HEAD is known: gitops.receipts.store is false"
     assert COMMIT[:8] in document["cause"]

@@ -149,6 +149,7 @@ async def test_a_world_that_is_well_fails_no_check_and_is_left_as_it_was(
 ) -> None:
     bare = gitserver.repository(layout, re.sub(r".*?/(mosuon/.*)\.git", r"\1", places.gitops.url))
     before = (Path(bare) / "refs/heads/main").read_text()
+    places.gitops = replace(places.gitops, receipts="slipway-receipts")
 
     found = await places.look()
 
@@ -156,11 +157,13 @@ async def test_a_world_that_is_well_fails_no_check_and_is_left_as_it_was(
     assert failed(found) == {"argocd controller"}
     assert found["argocd controller"].found.startswith("nothing was ever compared")
     assert found["registry push: api"].status is CheckStatus.OK
+    assert found["receipts"].found == "the account may push to slipway-receipts, which keeps receipts"
     assert found["rights: api"].found.startswith("all ")
     assert re.match(r"PostgreSQL 1\d\.\d+ .*as postgres", found["postgresql"].found)
     assert "is not complete yet" in found["database: api"].found
     assert "no automated sync" in found["argocd: api"].found
     assert (Path(bare) / "refs/heads/main").read_text() == before
+    assert not (Path(bare) / "refs/heads/slipway-receipts").exists()
     assert stored(layout, places.target.app) == set()
     assert await places.kube.find(f"/api/v1/namespaces/{places.target.namespace}") is None
 
@@ -203,6 +206,15 @@ async def test_account_that_may_only_read_the_repository_cannot_push(layout: Lay
     assert found["git"].status is CheckStatus.OK
     assert found["git push"].status is CheckStatus.FAILED
     assert credentials.GIT_READER in found["git push"].found
+    assert found["receipts"].found == "gitops.receipts.store is false: none is kept"
+    places.gitops = replace(places.gitops, receipts="slipway-receipts")
+    kept = (await places.look())["receipts"]
+    assert (kept.status, kept.fix) == (
+        CheckStatus.WARNING,
+        f"let {credentials.GIT_READER} push to slipway-receipts, or write gitops.receipts.store: false",
+    )
+    assert kept.found.startswith("the receipt of a run would not be kept: ")
+    assert f"denies git push to the account {credentials.GIT_READER}" in kept.found
 
 
 async def test_upload_is_begun_and_given_up(

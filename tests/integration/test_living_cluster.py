@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import pytest
 from pydantic import SecretStr
 
-from slipway_host import delivery as stages
+from slipway_host import passage
 from slipway_host.applications import KubernetesApplications
 from slipway_host.config import Generated
 from slipway_host.delivery import Delivery
@@ -264,8 +264,8 @@ async def test_values_file_of_years_changes_in_one_line_on_master(
     )
     change = world.delivery(kube).change(digest="sha256:" + "0" * 64, source_url="", ancestors=None)
 
-    done = await stages.commit(settings, [change], run_id="living", report=silent)
-    again = await stages.commit(settings, [change], run_id="living", report=silent)
+    done = await passage.commit(settings, [change], run_id="living", report=silent)
+    again = await passage.commit(settings, [change], run_id="living", report=silent)
 
     after = command.run([*git, "cat-file", "blob", "master:apps/api/values.yaml"])
     lines = list(zip(text.split("\n"), after.split("\n"), strict=True))

@@ -5,25 +5,29 @@ import re
 from dataclasses import replace
 from functools import partial
 from itertools import pairwise
+from typing import Any, cast
 
 import anyio
 import pytest
 
-from slipway_host import migration_turn
+from slipway_host import git, history, migration_turn, rollback
+from slipway_host.applications import KubernetesApplications
+from slipway_host.delivery import Delivery
 from slipway_host.errors import DeadlineError, MigrationFailedError
 from slipway_host.kube import KubeClient
 from slipway_host.kube_http import Json
-from slipway_host.migration import migrate
-from slipway_host.migration_job import name_of
+from slipway_host.migration import migrate, name_of
 from slipway_host.namespaces import ensure_namespace
+from slipway_host.passage import Accounts, Passage, commit_images
 from slipway_host.progress import silent
 from slipway_host.results import StageResult, Status
-from slipway_host.settings import MigrationSettings, Target
+from slipway_host.settings import GitSettings, MigrationSettings, Target
 from slipway_host.together import together
 from support.target import api_target
 
 IMAGE = "docker.io/library/postgres:17"
 DIGEST = "sha256:" + "a" * 64
+OLD, NEW = "aaaa1111" * 5, "bbbb2222" * 5
 PASSWORD = "canary-4711"
 
 
@@ -157,3 +161,44 @@ async def test_a_turn_of_a_killed_run_delays_a_migration_and_does_not_stop_it(
     assert [job["metadata"]["name"] for job in await jobs(kube, target)] == [
         name_of(target, shell("true"), DIGEST)
     ]
+
+
+async def test_the_commit_names_the_migration_and_a_rollback_the_deploys_that_ran_one(
+    kube: KubeClient, target: Target, gitops: GitSettings
+) -> None:
+    accounts = Accounts(registry=cast("Any", None), git=gitops, postgres=cast("Any", None))
+
+    async def passage(commit: str) -> tuple[Passage, str]:
+        wanted = replace(target, commit=commit, migration=shell("echo migrated"))
+        delivery = Delivery(
+            target=wanted,
+            kube=kube,
+            applications=KubernetesApplications(kube),
+            run_id="run-1",
+            report=silent,
+        )
+        one = Passage("api", delivery, accounts, command="dagger call deploy")
+        one.digest = DIGEST
+        await one.migrate()
+        return one, str(one.run.results["migrate"].status)
+
+    # Whoever was killed between migration and commit comes again, and finds the Job done.
+    assert (await passage(OLD))[1] == "Succeeded"
+    again, status = await passage(OLD)
+    assert status == "Skipped"
+    for one in (again, (await passage(NEW))[0]):
+        await commit_images([one], source_url="", ancestors=None)
+        assert one.run.error is None, one.run.error
+
+    async with git.clone(gitops, depth=200) as copy:
+        await copy.fetch()
+        entries = await history.read(copy, "api", target.values, limit=10)
+        way = await rollback.find(copy, target, to="", revert="")
+    settings = shell("echo migrated")
+    names = [name_of(replace(target, commit=commit), settings, DIGEST) for commit in (NEW, OLD)]
+    assert [entry.migration for entry in entries] == names
+    assert way
+    said = rollback.warning(way, target)
+    assert said.startswith(
+        f"api: a migration ran in 1 deploy(s) since {OLD[:8]}: {NEW[:12]} (Job {names[0]})"
+    )

@@ -6,6 +6,7 @@ The tests of this file are one story and run in their order.
 import base64
 import json
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from slipway_host.plan_check import moves
 from slipway_lab import credentials
 from slipway_lab.kubernetes import kubectl
 from slipway_lab.layout import Layout
+from support.https import Answer, Request, serving
 from support.planned_world import PlannedWorld
 
 PLAN = "plan.json"
@@ -29,6 +31,19 @@ def world(layout: Layout, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     made.down()
 
 
+@contextmanager
+def listening() -> Iterator[tuple[str, list[dict[str, Any]]]]:
+    """Yield the address of a webhook, and what it is told."""
+    told: list[dict[str, Any]] = []
+
+    def receive(request: Request) -> Answer:
+        told.append(json.loads(request.body))
+        return Answer()
+
+    with serving(receive) as url:
+        yield f"{url}/services/x", told
+
+
 def plan(world: PlannedWorld, **more: str) -> dict[str, Any]:
     """Plan, save it, and return it."""
     done = world.run("plan", "--as-json", **more)
@@ -38,10 +53,10 @@ def plan(world: PlannedWorld, **more: str) -> dict[str, Any]:
     return found
 
 
-def refused(world: PlannedWorld, *words: str) -> str:
+def refused(world: PlannedWorld, *words: str, **more: str) -> str:
     """Deploy the saved plan, expect a refusal before any effect, and return its line."""
     head = world.gitops("rev-parse", "main")
-    done = world.run("deploy", "--plan", str(world.folder / PLAN), *words)
+    done = world.run("deploy", "--plan", str(world.folder / PLAN), *words, **more)
     assert done.returncode == 1, done.stdout
     assert "Landed: nothing." in done.stderr
     assert "Next: slipway-host plan" in done.stderr
@@ -49,9 +64,9 @@ def refused(world: PlannedWorld, *words: str) -> str:
     return done.stderr
 
 
-def deployed(world: PlannedWorld) -> dict[str, Any]:
+def deployed(world: PlannedWorld, **more: str) -> dict[str, Any]:
     """Deploy the saved plan, and return the receipt."""
-    done = world.run("deploy", "--receipt-only", "--plan", str(world.folder / PLAN))
+    done = world.run("deploy", "--receipt-only", "--plan", str(world.folder / PLAN), **more)
     assert done.returncode == 0, done.stderr
     receipt: dict[str, Any] = json.loads(done.stdout)
     return receipt
@@ -77,6 +92,7 @@ def test_a_first_deploy_is_planned_by_an_account_that_can_change_nothing(world: 
     assert statements[name][0] == "CREATE EXTENSION IF NOT EXISTS pg_trgm SCHEMA public"
     assert f'+  tag: "{world.here.commit[:8]}"  # written by' in found["commits"][0]["files"][0]["diff"]
     assert service["sync"]["image"] == ""
+    assert [gate[:15] for gate in service["gates"]] == ["smoke: `python3"]
     assert found["summary"] == "4 changes: secrets, database, gitops, argocd of api."
 
 
@@ -84,20 +100,29 @@ def test_the_plan_is_done_and_then_nothing_is_left(world: PlannedWorld) -> None:
     saved = json.loads((world.folder / PLAN).read_text())
     # Another application's commit on the branch is of no concern.
     world.commit_gitops("apps/other/values.yaml", 'image:\n  tag: "else"\n', message="Of another")
-    receipt = deployed(world)
+    with listening() as (url, told):
+        receipt = deployed(world, NOTIFY_WEBHOOK=url)
+    assert [one["text"].startswith("✅ *api*") for one in told] == [True]
     assert receipt["changed"] is True
     shown = world.gitops("show", "--format=%B", "main")
     for line in saved["commits"][0]["files"][0]["diff"].splitlines()[3:]:
         assert line in shown
     assert saved["commits"][0]["message"].replace("<run>", receipt["run"]).strip() in shown
     stages = {stage["stage"]: stage for stage in receipt["services"][0]["stages"]}
+    assert stages["smoke"]["status"] == "Succeeded"
     assert stages["secrets"]["outputs"]["added"] == saved["services"][0]["secrets"]["add"]
 
     before = world.snapshot()
     done = world.run("plan")
     assert done.returncode == 0, done.stderr
     assert done.stdout.rstrip().endswith("\nNothing would change.")
+    assert "smoke" not in done.stdout
     assert world.snapshot() == before
+    # By hand it runs again, though it has passed.
+    alone = world.run("smoke")
+    assert alone.returncode == 0, alone.stderr
+    assert alone.stdout.startswith("api: Succeeded: Job ")
+    assert "asked 200" in alone.stderr
 
 
 def test_a_change_of_one_commit_is_one_line(world: PlannedWorld) -> None:
@@ -130,7 +155,9 @@ def test_new_pods_are_no_other_world(world: PlannedWorld) -> None:
 def test_values_that_somebody_changed_are_named_with_who_did_it(world: PlannedWorld) -> None:
     text = world.gitops("show", f"main:{world.values}")
     world.commit_gitops(world.values, text + "# tuned\n", message="Tune it")
-    said = refused(world)
+    with listening() as (url, told):
+        said = refused(world, NOTIFY_WEBHOOK=url)
+    assert told == []
     assert f"the world moved: api: file {world.values}: tag " in said
     assert "of Amy <amy@t.invalid>" in said
     assert ": Tune it)" in said

@@ -11,7 +11,7 @@ from anyio import to_thread
 from anyio.streams.memory import MemoryObjectReceiveStream
 from pydantic import SecretStr
 
-from slipway_host import gitops, gitops_preview, proposal
+from slipway_host import gitops, gitops_preview, proposal, receipt_keeper
 from slipway_host.branch_checks import BranchChecks
 from slipway_host.checks import Check, CheckStatus, examine
 from slipway_host.errors import (
@@ -34,6 +34,8 @@ from slipway_host.together import first_error
 from slipway_lab.layout import Layout
 from support.gitea import Repository
 from support.gitops_remote import VALUES, change, path
+from support.receipts import document, service
+from support.target import api_target
 
 BRANCH = "slipway/prod/api-1234abcd"
 DIGEST = "sha256:" + "ab" * 32
@@ -202,21 +204,31 @@ async def test_a_wrong_token_and_a_missing_repository_are_told_before_anything_i
 async def test_rule_for_a_branch_is_found_without_a_push(repository: Repository) -> None:  # R22, fault 64
     api = repository.settings().pull_request
     assert api is not None
-    settings = replace(repository.settings(), pull_request=None)
+    settings = replace(repository.settings(), pull_request=None, receipts="slipway-receipts")
+    written = document(service(), environment="dev", run="20260801T000000-000a")
+    assert await receipt_keeper.store(settings, written, [api_target(environment="dev")], report=silent)
 
-    async def look() -> tuple[CheckStatus, str]:
+    async def look() -> list[tuple[CheckStatus, str]]:
         async def give() -> GitSettings:
             return settings
 
         checks = BranchChecks([path("api")], give, api, SAFE_PROTOCOLS)
-        results = await examine([Check(name="git push", look=checks.push)])
-        return results[0].status, results[0].found
+        results = await examine(
+            [Check(name="git push", look=checks.push), Check(name="receipts", look=checks.receipts)]
+        )
+        return [(result.status, result.found) for result in results]
 
-    assert await look() == (CheckStatus.OK, "the account may push, and no rule for main forbids it")
-    await to_thread.run_sync(repository.protect)
-    status, found = await look()
-    assert status is CheckStatus.FAILED
-    assert found == "a rule of the server keeps this account from pushing to main"
+    assert await look() == [
+        (CheckStatus.OK, "the account may push, and no rule for main forbids it"),
+        (CheckStatus.OK, "the account may push to slipway-receipts, which keeps receipts"),
+    ]
+    for branch in ("main", "slipway-receipts"):
+        await to_thread.run_sync(repository.protect, branch)
+    rule = "a rule of the server keeps this account from pushing to"
+    assert await look() == [
+        (CheckStatus.FAILED, f"{rule} main"),
+        (CheckStatus.WARNING, f"the receipt of a run would not be kept: {rule} slipway-receipts"),
+    ]
 
 
 async def test_a_plan_names_the_proposal_and_makes_none(repository: Repository) -> None:  # R21

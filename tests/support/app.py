@@ -117,6 +117,10 @@ class App:
         """Return the newest commit of the GitOps repository that touched an application, this one first."""
         return self._gitops("log", "-1", "--format=%H", "main", "--", f"apps/{name or self.name}").strip()
 
+    def gitops_message(self) -> str:
+        """Return the message of that commit."""
+        return self._gitops("log", "-1", "--format=%B", self.gitops_head())
+
     def tags(self, tag: str) -> list[str]:
         """Return the tag, where the registry's storage has it for this service; nothing otherwise."""
         repositories = self.layout.state / "registry/docker/registry/v2/repositories"
@@ -135,9 +139,9 @@ class App:
         )
         return [Path(line).stem for line in listed.splitlines()]
 
-    def receipt(self, run: str, environment: str = "dev") -> str:
-        """Return the receipt that is kept of a run."""
-        return self._gitops("show", f"{RECEIPTS}:apps/{self.name}/receipts/{environment}/{run}.json")
+    def receipt(self, run: str, name: str = "") -> str:
+        """Return the receipt that is kept of a run in dev for an application, this one first."""
+        return self._gitops("show", f"{RECEIPTS}:apps/{name or self.name}/receipts/dev/{run}.json")
 
     def record(self, *arguments: str) -> dict[str, str]:
         """Return the files of a run: name → text."""

@@ -75,9 +75,9 @@ class Repository:
     def close(self, number: int) -> None:
         self.call("PATCH", f"{self._repo}/pulls/{number}", {"state": "closed"})
 
-    def protect(self) -> None:
-        """Let nobody push to main, the owner neither."""
-        self.call("POST", f"{self._repo}/branch_protections", {"branch_name": "main", "enable_push": False})
+    def protect(self, branch: str = "main") -> None:
+        """Let nobody push to a branch, the owner neither."""
+        self.call("POST", f"{self._repo}/branch_protections", {"branch_name": branch, "enable_push": False})
 
     def head(self, branch: str = "main") -> str:
         return str(self.call("GET", f"{self._repo}/branches/{branch}")["commit"]["id"])

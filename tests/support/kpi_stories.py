@@ -6,7 +6,8 @@ import datetime as dt
 import hashlib
 from dataclasses import replace
 
-from slipway_host.deployments import RunFacts, Story, story
+from slipway_host.deployment_event import RunFacts
+from slipway_host.deployments import Story, story
 from slipway_host.history import DEPLOY, OTHER, Entry
 from slipway_host.landings import Landing
 

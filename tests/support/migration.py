@@ -93,7 +93,8 @@ class Cluster:
             assert selector == "app.kubernetes.io/part-of=api,app.kubernetes.io/component=migration"
             return self.others.pop(0) if self.others else []
         assert selector.startswith("batch.kubernetes.io/job-name=api-migrate-0e123456-")
-        return self.pods
+        owner = [{"uid": self.job["metadata"]["uid"]}] if self.job else []
+        return [{**pod, "metadata": {**pod["metadata"], "ownerReferences": owner}} for pod in self.pods]
 
     async def watch(self, *_: str, **__: str) -> AsyncIterator[tuple[str, Json]]:
         while True:

@@ -31,6 +31,10 @@ TEMPLATE = """\
 {{- end }}
 {{- end }}
 """
+ASK = """\
+import os, urllib.request
+print("asked", urllib.request.urlopen(os.environ["SMOKE_URL"] + "/health").status)
+"""
 VALUES = """\
 # Of application {name}.
 image:
@@ -63,6 +67,7 @@ class PlannedWorld:
             "database": {"extensions": ["pg_trgm"], "readOnly": [f"{self.name}_reader"]},
             "secrets": {"generate": {"JWT_SECRET": {}}},
             "health": {"port": 4000},
+            "smoke": {"command": ["python3", "-c", ASK], "runAsUser": 65534},
         }
         gitops = {"repository": f"{GIT}/{self.repository}.git"}
         self.here: HostSide = host_side(self.layout, self.folder, self.name, service, gitops=gitops)

@@ -9,6 +9,7 @@ from slipway_host.run import new_run_id
 
 DIGEST = "sha256:" + "ab" * 32
 SOURCE = "1234abcd" * 5
+GATES = "preflight test build scan-source scan-image push"
 
 
 def stage(name: str, status: str = "Succeeded", **outputs: Any) -> dict[str, Any]:
@@ -33,6 +34,27 @@ def service(
         **more,
         "stages": written if commit else [stage("test", "Failed" if status == "Failed" else "Succeeded")],
     }
+
+
+def gated(
+    failed: str = "", *, name: str = "api", cause: str = "", ran: str = GATES, **more: Any
+) -> dict[str, Any]:
+    """The part of a receipt of one service that came to the end of the gates, or failed in one.
+
+    Args:
+        failed: the stage that failed; none for a run that ended well.
+        name: of service and application.
+        cause: of the failure.
+        ran: stages that came to an end, besides.
+        more: facts of the service.
+    """
+    stages = [stage(one) for one in ran.split() if one != failed]
+    if not failed:
+        stages.append(stage("gitops", commit="c" * 40))
+        return {**service(name, commit="c" * 40), **more, "stages": stages}
+    error = {"error": f"{failed}: {cause}. Landed: nothing. Next: dagger call deploy"}
+    ended = {**stage(failed, "Failed"), "summary": cause}
+    return {**service(name, "Failed"), **error, **more, "stages": [*stages, ended]}
 
 
 def document(*services: dict[str, Any], run: str = "", **facts: Any) -> dict[str, Any]:

@@ -2,25 +2,23 @@
 
 import argparse
 import ast
+import json
 import re
 import shlex
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from ruamel.yaml import YAML
 
 from slipway import functions
 from slipway_host import command
+from slipway_host.config import Config
+from slipway_host.loader import load_config
+from support.pages import BLOCK, KINDS, PAGES, ROOT, Command, commands
+from support.typed import NAMED, NOT_RUN, reads, typed
 
-ROOT = Path(__file__).parents[2]
-PAGES = sorted(
-    [
-        *ROOT.glob("*.md"),
-        *ROOT.glob("docs/*.md"),
-        *ROOT.glob("examples/**/README.md"),
-        *ROOT.glob("tests/**/*.md"),
-    ]
-)
 SOURCES = sorted([*ROOT.glob("ci/slipway/**/*.py"), *ROOT.glob("ci/slipway_host/**/*.py")])
 CALL = re.compile(r"(?:dagger|slipway-host) [^`\n\"|;]+")
 # dagger's own flags that take their value as the next word, or none.
@@ -112,6 +110,58 @@ def test_slipway_host_names_commands_and_options_that_exist(where: str, text: st
         for word in words[1:]:
             if FLAG.match(word):
                 assert word.split("=")[0] in there[words[0]], f"{where}: {text}"
+
+
+SHOWN = {"", "diff", "Dockerfile", "dotenv", "json", "python", "yaml"}
+"""Languages of blocks that show something, and nothing that is typed."""
+
+
+@pytest.mark.parametrize("command", typed(), ids=lambda command: command.name)
+def test_each_command_of_the_pages_is_run_once(command: Command) -> None:
+    assert NAMED.count(command.name) + reads(command) == 1, "see tests/support/typed.py"
+
+
+def test_commands_that_are_run_or_are_not_stand_on_a_page() -> None:
+    there = {command.name for page in PAGES for command in commands(page)}
+    assert {*NAMED, *NOT_RUN} - there == set()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_blocks_say_what_they_are(page: Path) -> None:
+    text = page.read_text()
+    blocks = list(BLOCK.finditer(text))
+    assert len(re.findall(r"^ *```", text, re.MULTILINE)) == 2 * len(blocks)
+    for block in blocks:
+        assert block["kind"] in {*KINDS, *SHOWN}
+        if block["kind"] in SHOWN:
+            assert not re.search(r"^(?:\$ |dagger |slipway-host )", block["text"], re.MULTILINE), block[
+                "text"
+            ]
+
+
+def test_lines_of_env_files_are_arguments_of_the_module() -> None:
+    known = {one.flag.removeprefix("--").replace("-", "") for one in functions.module_arguments()}
+    for page in PAGES:
+        for block in BLOCK.finditer(page.read_text()):
+            for line in block["text"].splitlines() if block["kind"] == "dotenv" else ():
+                assert line.partition("=")[0].lower() in known, f"{page.name}: {line}"
+
+
+def samples() -> Iterator[tuple[str, dict[str, Any]]]:
+    """Find every piece of a `slipway.yaml`, with its page."""
+    keys = {one.alias or name for name, one in Config.model_fields.items()}
+    for page in PAGES:
+        for block in BLOCK.finditer(page.read_text()):
+            found = YAML(typ="safe").load(block["text"]) if block["kind"] == "yaml" else None
+            if isinstance(found, dict) and found.keys() <= keys:
+                yield page.name, found
+
+
+@pytest.mark.parametrize(("page", "sample"), list(samples()))
+def test_samples_of_the_configuration_are_valid(page: str, sample: dict[str, Any]) -> None:
+    whole = {"registry": "ghcr.io/acme", "services": {"api": {}}, **sample}
+    whole["gitops"] = {"repository": "https://github.com/acme/gitops", **whole.get("gitops", {})}
+    load_config(json.dumps(whole), path=page)
 
 
 def test_page_of_the_functions_is_that_of_the_stages() -> None:

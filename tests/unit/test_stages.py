@@ -32,6 +32,7 @@ def test_functions_are_the_stages_of_the_chain_and_the_chain() -> None:
         "secrets",
         "gitops",
         "sync",
+        "smoke",
     }
     others = {
         "config",

@@ -22,8 +22,9 @@ class DiagnoseStage(Stage):
     ) -> str:
         """Walk from the commit to the pods, and name the first link that does not hold, with its fix.
 
-        Nothing is changed; where Argo CD's comparison is old, it is asked for a new one. Ends with exit
-        code 1 where a link of any service does not hold.
+        How tests, build, scan and push ended is told by the receipts of runs. Nothing is changed; where
+        Argo CD's comparison is old, it is asked for a new one. Ends with exit code 1 where a link of any
+        service does not hold.
         """
         from slipway_host import inspection
 

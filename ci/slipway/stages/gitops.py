@@ -20,7 +20,7 @@ class GitopsStage(Stage):
         the environment requires a signature, it is verified before.
         """
         from slipway import supply
-        from slipway_host.delivery import commit
+        from slipway_host.passage import commit
 
         command, run_id = caller.command("gitops"), new_run_id()
         checkout, works = await open_works(self, service, changed_since, clean=True, command=command)

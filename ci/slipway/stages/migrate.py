@@ -1,12 +1,8 @@
 """Run the services' migrations."""
 
-from slipway.each import each
 from slipway.errors import stage_function
 from slipway.inputs import ChangedSince, ServiceNames, Stage
-from slipway.work import Work, cluster, open_works
-from slipway_host import caller
-from slipway_host.run import new_run_id
-from slipway_host.together import together
+from slipway.job_stage import run_jobs
 
 
 class MigrateStage(Stage):
@@ -20,21 +16,14 @@ class MigrateStage(Stage):
         database have to be there (`dagger call database`). Where the environment requires a signature, it
         is verified before.
         """
-        from slipway import supply
-
-        command = caller.command("migrate")
-        _, works = await open_works(self, service, changed_since, clean=True, command=command)
-        migrating = [work for work in works if work.target.migration]
-        digests = await together(*(work.digest for work in migrating))
-        await supply.verify_required(migrating, digests)
-        images = {work.name: digest for work, digest in zip(migrating, digests, strict=True)}
-        async with cluster(self) as kube:
-
-            async def one(work: Work) -> str:
-                result = await work.delivery(kube, new_run_id()).migrate(images.get(work.name, ""))
-                return f"{result.status}: {result.summary}"
-
-            return await each("migrate", works, one)
+        return await run_jobs(
+            self,
+            "migrate",
+            service,
+            changed_since,
+            concerns=lambda work: work.target.migration is not None,
+            run=lambda delivery, revision: delivery.migrate(revision.digest),
+        )
 
 
 STAGE = MigrateStage

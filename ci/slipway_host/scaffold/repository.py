@@ -33,6 +33,8 @@ TEMPLATES = {
     PULL_REQUEST: "service/pull-request.yaml",
     CREDENTIALS: "service/env",
 }
+WRITTEN = ("plan.json", "record/", "report.html", "reports/", "sbom/")
+"""What functions write where one follows the documentation: not ignored, it would stop a deploy."""
 ENGINE = re.compile(r"DAGGER_VERSION: (v[\d.]+)")
 """Where the workflow says which Dagger it installs: dagger.json asks for the same."""
 
@@ -219,7 +221,9 @@ def _gitignore(tree: Tree, outcome: Outcome) -> None:
     path = ".gitignore"
     there = tree.text(path)
     if there is None:
-        outcome.offer(tree, path, "# accounts of the pipeline, for runs on this machine\n.env\n")
+        written = "".join(f"/{name}\n" for name in WRITTEN)
+        accounts = "# accounts of the pipeline, for runs on this machine\n.env\n"
+        outcome.offer(tree, path, f"{accounts}# what its functions write\n{written}")
     elif not any(line.strip().lstrip("/") in {".env", ".env*", "*.env"} for line in there.splitlines()):
         outcome.advice.append(f"{path}: add a line `.env`, which will name the accounts of this machine")
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from slipway_host.scaffold import code
+from slipway_host.scaffold.node_packages import manifests, package_manager
 from slipway_host.scaffold.tree import Fact, Tree, join
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ class Stack:
     test: Fact | None
     caches: tuple[str, ...]
     template: str
-    settings: dict[str, str] = field(default_factory=dict)
+    settings: dict[str, Any] = field(default_factory=dict)
     packages: frozenset[str] = frozenset()
     port: Fact | None = None
     missing: str = ""
@@ -98,7 +99,7 @@ def _node(tree: Tree, folder: str) -> Stack | None:
         r"\d+", str(package.get("engines", {}).get("node", "")) or tree.text(join(folder, ".nvmrc")) or ""
     )
     version = said[0] if said else NODE
-    manager, install, cache, prune = _package_manager(tree, folder, package)
+    manager = package_manager(tree, folder, package)
     scripts, uses = (
         package.get("scripts", {}),
         {**package.get("dependencies", {}), **package.get("devDependencies", {})},
@@ -106,7 +107,7 @@ def _node(tree: Tree, folder: str) -> Stack | None:
     script = str(scripts.get("test", ""))
     # What npm init writes says that there are none.
     tested = script and "no test specified" not in script
-    test = f"{install} && npm test" if tested else ""
+    test = f"{manager.install} && npm test" if tested else ""
     nextjs = "next" in uses
     standalone = nextjs and any(
         re.search(r"output:\s*[\"']standalone[\"']", tree.text(join(folder, f"next.config.{end}")) or "")
@@ -120,22 +121,21 @@ def _node(tree: Tree, folder: str) -> Stack | None:
     started = str(scripts.get("start", "")) or f"node {package.get('main')}"
     if not nextjs and not missing and not re.fullmatch(r"node\s+[\w./-]+", started):
         missing = f"the script `start` is not `node <file>` but `{started[:60]}`"
-    if not nextjs and not missing and not prune:
-        missing = f"{manager} from version 2 on lays packages out in its own way"
+    missing = missing or manager.missing
     return Stack(
-        name=f"{'Next.js, ' if nextjs else ''}Node.js {version} with {manager}",
+        name=f"{'Next.js, ' if nextjs else ''}Node.js {version} with {manager.name}",
         evidence=path,
         image=f"docker.io/library/node:{version}-trixie-slim",
         test=Fact(value=test, where=f"{path}: scripts.test") if test else None,
-        caches=(cache,),
+        caches=(manager.cache,),
         template="" if missing else ("next" if nextjs else "node"),
         settings={
             "version": version,
-            "install": install,
-            "manifests": " ".join(_manifests(tree, folder)),
-            "cache": cache,
+            "install": manager.install,
+            **manifests(tree, folder, package),
+            "cache": manager.cache,
             "build": "npm run build" if scripts.get("build") else "",
-            "prune": prune,
+            "prune": manager.prune,
             "entry": started.split()[-1] if not missing and not nextjs else "",
             "public": "yes" if tree.below(join(folder, "public")) else "",
         },
@@ -143,43 +143,6 @@ def _node(tree: Tree, folder: str) -> Stack | None:
         port=Fact(value="3000", where="the default of Next.js") if nextjs else None,
         missing=missing,
     )
-
-
-def _package_manager(tree: Tree, folder: str, package: dict[str, Any]) -> tuple[str, str, str, str]:
-    """Return name, command that installs what the lock says, its cache, and what takes away the rest."""
-    said = str(package.get("packageManager", "")).partition("+")[0]
-    if tree.has(join(folder, "pnpm-lock.yaml")):
-        program = said if said.startswith("pnpm@") else "pnpm@10"
-        store = "/root/.local/share/pnpm/store"
-        return (
-            "pnpm",
-            f"npx --yes {program} install --frozen-lockfile",
-            store,
-            f"npx --yes {program} prune --prod",
-        )
-    if tree.has(join(folder, "yarn.lock")):
-        if said and not said.startswith("yarn@1"):
-            # From the second on it is another program, which lays packages out in its own way.
-            program = f"@yarnpkg/cli-dist@{said.partition('@')[2]}"
-            return "yarn", f"npx --yes {program} install --immutable", "/root/.yarn/berry/cache", ""
-        install = "npx --yes yarn@1 install --frozen-lockfile"
-        return "yarn", install, "/usr/local/share/.cache/yarn", f"{install} --production"
-    end = "--no-audit --no-fund"
-    install = f"npm ci {end}" if tree.has(join(folder, "package-lock.json")) else f"npm install {end}"
-    return "npm", install, "/root/.npm", f"npm prune --omit=dev {end}"
-
-
-def _manifests(tree: Tree, folder: str) -> list[str]:
-    names = (
-        "package.json",
-        "package-lock.json",
-        "pnpm-lock.yaml",
-        "pnpm-workspace.yaml",
-        "yarn.lock",
-        ".npmrc",
-        ".yarnrc.yml",
-    )
-    return [name for name in names if tree.has(join(folder, name))]
 
 
 def _python(tree: Tree, folder: str) -> Stack | None:

@@ -2,6 +2,7 @@
 //
 //	api                  serve until SIGTERM
 //	api token SUBJECT    print a bearer token that is valid for one hour
+//	api smoke            ask the pods at SMOKE_URLS whether they are this build and show scores
 package main
 
 import (
@@ -12,6 +13,7 @@ import (
 	"os"
 	"os/signal"
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
 
@@ -19,6 +21,7 @@ import (
 	"example.com/game-stats/api/internal/httpapi"
 	"example.com/game-stats/api/internal/scores"
 	"example.com/game-stats/api/internal/server"
+	"example.com/game-stats/api/internal/smoke"
 	"example.com/game-stats/api/internal/token"
 )
 
@@ -39,6 +42,9 @@ func main() {
 }
 
 func run(log *slog.Logger, args []string) error {
+	if len(args) == 1 && args[0] == "smoke" {
+		return smoke.Check(strings.Fields(os.Getenv("SMOKE_URLS")), revision)
+	}
 	settings, err := config.Load(os.Getenv)
 	if err != nil {
 		return err
@@ -48,7 +54,7 @@ func run(log *slog.Logger, args []string) error {
 		return nil
 	}
 	if len(args) != 0 {
-		return fmt.Errorf("unknown arguments %q: want none, or: token SUBJECT", args)
+		return fmt.Errorf("unknown arguments %q: want none, or: token SUBJECT, or: smoke", args)
 	}
 	return serve(log, settings)
 }

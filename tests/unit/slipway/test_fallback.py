@@ -14,6 +14,7 @@ from slipway_host.errors import (
     HealthDegradedError,
     NotFoundError,
     RolloutFailedError,
+    SmokeTestError,
     SupersededError,
 )
 from slipway_host.results import StageResult, Status
@@ -40,7 +41,7 @@ def chain(
     )
 
 
-@pytest.mark.parametrize("stage", ["rollout", "health", "proof"])
+@pytest.mark.parametrize("stage", ["rollout", "health", "smoke", "proof"])
 @pytest.mark.parametrize("kind", [RolloutFailedError, HealthDegradedError, DeadlineError])
 def test_a_version_that_does_not_arrive_is_rolled_back(stage: str, kind: type[DeliveryError]) -> None:
     assert fallback.concerns(chain(kind("x"), stage=stage))
@@ -53,6 +54,7 @@ def test_a_version_that_does_not_arrive_is_rolled_back(stage: str, kind: type[De
         chain(DeadlineError("x"), stage="sync"),
         chain(SupersededError("x"), stage="proof"),
         chain(AccessDeniedError("x")),
+        chain(SmokeTestError("its image is not there"), stage="smoke"),
         chain(RolloutFailedError("x"), results={}),
         chain(
             RolloutFailedError("x"),

@@ -265,6 +265,20 @@ def test_what_tests_need_and_leave_is_theirs() -> None:
 
 
 @pytest.mark.parametrize(
+    ("more", "why"),
+    [
+        ({"env": {"SMOKE_URL": "x"}}, "SMOKE_URL is what tells it where the pods are"),
+        ({"secretKeys": ["SMOKE_URLS"]}, "another source"),
+        ({"env": {"A": "x"}, "secretKeys": ["A"]}, "A has another source as well"),
+        ({"secretKeys": ["A", "A"]}, "listed twice"),
+        ({"memory": "256"}, "256Mi"),
+    ],
+)
+def test_a_variable_of_a_smoke_test_has_one_source(more: dict[str, Any], why: str) -> None:
+    assert why in wrong(services={"api": {"smoke": {"command": ["x"], **more}}})
+
+
+@pytest.mark.parametrize(
     "more",
     [
         {"unknown": 1},

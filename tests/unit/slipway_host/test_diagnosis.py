@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, cast
 
 from slipway_host import diagnosis
 from slipway_host.diagnosis import Diagnosis, diagnose
-from slipway_host.diagnosis_case import BrokenLinkError, Case
+from slipway_host.diagnosis_case import BrokenLinkError, Case, Unknown
 from slipway_host.errors import AccessDeniedError, DeliveryError
 from support.target import api_target
 
@@ -18,11 +18,19 @@ if TYPE_CHECKING:
     from slipway_host.settings import GitSettings, RegistrySettings
 
 TARGET = api_target()
-LINKS = ["commit", "values", "registry", "application", "sync", "workload", "pods", "health", "proof"]
+GATES = ["tests", "build", "scan", "push"]
+LINKS = [
+    *("commit", *GATES, "values", "registry", "application", "sync", "workload", "pods", "health"),
+    *("smoke", "proof"),
+]
 
 
-async def walk(monkeypatch: pytest.MonkeyPatch, broken: dict[str, DeliveryError]) -> Diagnosis:
-    async def look(case: Case, name: str) -> str:
+async def walk(
+    monkeypatch: pytest.MonkeyPatch, broken: dict[str, DeliveryError], *, unknown: tuple[str, ...] = ()
+) -> Diagnosis:
+    async def look(case: Case, name: str) -> str | Unknown:
+        if name in unknown:
+            return Unknown(f"nobody knows of {name}")
         if name in broken:
             raise broken[name]
         case.notes.append(f"note of {name}")
@@ -57,13 +65,13 @@ async def test_the_walk_ends_with_the_first_broken_link(monkeypatch: pytest.Monk
         "pods": BrokenLinkError("crashes", fix="x"),
     }
     found = await walk(monkeypatch, broken)
-    assert [link.name for link in found.links] == ["commit", "values", "registry"]
+    assert [link.name for link in found.links] == ["commit", *GATES, "values", "registry"]
     document = found.document()
     assert (document["broken"], document["fix"]) == ("registry", "dagger call push")
-    assert document["notes"] == ["note of commit", "note of values"]
+    assert document["notes"] == [f"note of {name}" for name in ("commit", *GATES, "values")]
     lines = found.text().splitlines()
     assert lines[0] == "✓ commit       commit holds"
-    assert lines[2:4] == ["✗ registry     no such tag.", "               404"]
+    assert lines[6:8] == ["✗ registry     no such tag.", "               404"]
     assert lines[-1] == "fix: dagger call push"
     failure = found.failure()
     assert failure is not None
@@ -77,9 +85,16 @@ async def test_a_link_that_may_still_come_to_hold_is_not_called_broken(
 ) -> None:
     waits = BrokenLinkError("1 of 2 pods updated", fix="dagger call diagnose", under_way=True)
     found = await walk(monkeypatch, {"pods": waits})
-    assert found.text().splitlines()[6] == "… pods         1 of 2 pods updated"
+    assert found.text().splitlines()[10] == "… pods         1 of 2 pods updated"
     assert found.document()["healthy"] is False
     assert "pods is under way" in str(found.failure())
+
+
+async def test_what_nobody_knows_is_said_and_breaks_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = await walk(monkeypatch, {}, unknown=("tests",))
+    assert found.text().splitlines()[1] == "? tests        nobody knows of tests"
+    assert found.document()["links"][1]["status"] == "unknown"
+    assert (found.document()["healthy"], found.failure()) == (True, None)
 
 
 async def test_a_clients_own_error_is_a_finding_with_a_command(monkeypatch: pytest.MonkeyPatch) -> None:

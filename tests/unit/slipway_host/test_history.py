@@ -49,6 +49,21 @@ async def test_each_change_of_the_tag_is_an_entry_with_its_origin(remote: Remote
     assert first.commit == remote.head()
 
 
+async def test_the_migration_that_a_commit_names_is_shown(remote: Remote) -> None:
+    job = f"api-migrate-{OLD[:8]}-0a1b2c3d"
+    await deploy(remote, replace(change(commit=OLD), migration=job), change("ui", OLD))
+    newest = (await read(remote))[0]
+    assert (newest.migration, newest.document()["migration"]) == (job, job)
+    assert f"Slipway-Migration: {job} (api)" in remote.log("%B", "-1")
+    head, first, *_ = history.table(await read(remote)).splitlines()
+    assert (head.split()[-1], first.split()[-1]) == ("MIGRATION", job)
+    await deploy(remote, change(commit=NEW))
+    remote.pull()
+    remote.put({path("api"): values("v9")}, "by hand\n\nSlipway-Migration: no Job's name")
+    assert [one.migration for one in await read(remote)][:3] == ["", "", job]
+    assert "MIGRATION" not in history.table((await read(remote))[:2])
+
+
 async def test_a_commit_that_leaves_the_tag_is_no_entry(remote: Remote) -> None:
     remote.put({path("api"): values("v1")})
     remote.put({path("api"): values("v1") + "replicas: 2\n"})

@@ -7,7 +7,8 @@ from dataclasses import replace
 import pytest
 from tenacity import wait_none
 
-from slipway_host import creation, migration, migration_turn, waiting
+from slipway_host import creation, job_run, migration_turn, waiting
+from slipway_host.config import Generated
 from slipway_host.errors import (
     AccessDeniedError,
     ConflictError,
@@ -17,16 +18,21 @@ from slipway_host.errors import (
     ServiceUnavailableError,
     UnknownOutcomeError,
 )
+from slipway_host.migration import job, name_of
 from slipway_host.results import Status
-from slipway_host.settings import MigrationSettings
-from support.migration import DONE, FAILED, TARGET, Cluster, existing, run
+from slipway_host.settings import DatabaseSettings, MigrationSettings, SecretsSettings
+from support.migration import DIGEST, DONE, FAILED, TARGET, Cluster, existing, run
+from support.target import api_target
+
+API = api_target(database=DatabaseSettings(name="api", role="api"))
+UP = MigrationSettings(command=("/app/migrate", "up"))
 
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(creation, "wait_random_exponential", lambda **_: wait_none())
     monkeypatch.setattr(waiting, "SETTLE_S", 0.001)
-    monkeypatch.setattr(migration, "GRACE_S", 0.5)
+    monkeypatch.setattr(job_run, "GRACE_S", 0.5)
     monkeypatch.setattr(migration_turn, "POLL_S", 0.001)
 
 
@@ -98,7 +104,7 @@ async def test_an_endless_log_is_shown_up_to_its_limit_and_its_end_is_still_know
     lines: list[str] = []
     with pytest.raises(MigrationFailedError, match="the reason : :error: :injected"):
         await run(cluster, lines=lines)
-    assert sum(map(len, lines)) < migration.LOG_LIMIT + 5000
+    assert sum(map(len, lines)) < job_run.LOG_LIMIT + 5000
     assert "the log goes on: kubectl --namespace mosuon logs job/api-migrate-0e123456-" in lines[-1]
 
 
@@ -115,3 +121,36 @@ async def test_our_own_deadline_holds_where_kubernetes_keeps_silent() -> None:
     with pytest.raises(DeadlineError, match="no end after 1 s"):
         await run(cluster, replace(TARGET, migration=brief))
     assert (cluster.created, cluster.turn) == (1, None)
+
+
+def test_the_name_is_the_same_for_the_same_work_and_another_for_any_other() -> None:
+    name = name_of(API, UP, DIGEST)
+    assert name == name_of(API, UP, DIGEST)
+    assert name.startswith("api-migrate-0e123456-")
+    others = {
+        name_of(API, UP, "sha256:" + "b" * 64),
+        name_of(replace(API, commit="9" * 40), UP, DIGEST),
+        name_of(API, replace(UP, command=("/app/migrate up",)), DIGEST),
+        name_of(API, replace(UP, image="migrate:1"), DIGEST),
+        name_of(API, replace(UP, run_as_user=7), DIGEST),
+        name_of(replace(API, secrets=SecretsSettings(name="other")), UP, DIGEST),
+    }
+    assert len(others - {name}) == 6
+
+
+@pytest.mark.parametrize(
+    ("database", "secrets", "optional"),
+    [
+        (None, SecretsSettings(name="s"), True),
+        (None, SecretsSettings(name="s", generate={"JWT_SECRET": Generated()}), False),
+        (DatabaseSettings(name="api", role="api"), SecretsSettings(name="s"), False),
+    ],
+)
+def test_the_secret_may_be_absent_only_where_none_is_configured(
+    database: DatabaseSettings | None,
+    secrets: SecretsSettings,
+    optional: bool,  # noqa: FBT001
+) -> None:
+    body = job(replace(API, database=database, secrets=secrets), UP, DIGEST)
+    source = body["spec"]["template"]["spec"]["containers"][0]["envFrom"][0]
+    assert source["secretRef"]["optional"] is optional

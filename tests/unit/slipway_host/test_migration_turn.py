@@ -7,7 +7,7 @@ from dataclasses import replace
 import anyio
 import pytest
 
-from slipway_host import migration, migration_turn, waiting
+from slipway_host import job_run, migration_turn, waiting
 from slipway_host.errors import DeadlineError, UnknownOutcomeError
 from slipway_host.results import Status
 from slipway_host.settings import MigrationSettings
@@ -17,7 +17,7 @@ from support.migration import DONE, TARGET, Cluster, Json, run
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(waiting, "SETTLE_S", 0.001)
-    monkeypatch.setattr(migration, "GRACE_S", 0.5)
+    monkeypatch.setattr(job_run, "GRACE_S", 0.5)
     monkeypatch.setattr(migration_turn, "POLL_S", 0.001)
 
 

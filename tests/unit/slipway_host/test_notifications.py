@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
 
@@ -13,7 +14,13 @@ from tenacity import wait_none
 
 from slipway_host import announcement, http_api, notifications, targets, webhook
 from slipway_host.config import Config
-from slipway_host.errors import RolloutFailedError, SettingsError
+from slipway_host.errors import (
+    AccessDeniedError,
+    DeliveryError,
+    MovedError,
+    RolloutFailedError,
+    SettingsError,
+)
 from slipway_host.notices import EVENTS, Notifications
 from slipway_host.notifications import Notice, Teller, telling, told
 from slipway_host.recipients import Recipients
@@ -265,6 +272,34 @@ async def test_a_rollback_whose_commit_is_known_late_is_shown_at_its_end(github:
     assert await Run(token=TOKEN, commit="", github=True).ends(BACK) == []
     assert github.deployments[0]["sha"] == COMMIT
     assert [one["state"] for one in github.statuses[1000]] == ["in_progress", "success"]
+
+
+async def planned(run: Run, error: DeliveryError, *, holds: bool) -> None:
+    """A run of a saved plan that ends with an error, before it is found to hold or after."""
+    run.teller.planned = True
+    with suppress(DeliveryError):
+        async with told(run.teller) as teller:
+            if holds:
+                await teller.begin()
+            raise error
+
+
+async def test_of_a_plan_that_is_refused_nobody_is_told(receiver: Receiver, github: Deployments) -> None:
+    run = Run(receiver.url, token=TOKEN, github=True)
+    await planned(run, MovedError("the world moved", stage="plan"), holds=False)
+    assert (receiver.got, github.deployments, run.said) == ([], [], [])
+
+
+@pytest.mark.parametrize(
+    ("error", "holds"),
+    [(MovedError("to run it is not in the plan"), True), (AccessDeniedError("registry: 401"), False)],
+)
+async def test_a_planned_run_that_fails_otherwise_is_told(
+    receiver: Receiver, github: Deployments, error: DeliveryError, *, holds: bool
+) -> None:
+    await planned(Run(receiver.url, token=TOKEN, github=True), error, holds=holds)
+    assert len(receiver.got) == 1
+    assert [one["state"] for one in github.statuses[1000]] == ["in_progress", "failure"]
 
 
 async def test_without_github_in_the_configuration_a_token_is_not_used(github: Deployments) -> None:

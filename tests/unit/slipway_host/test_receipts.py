@@ -6,7 +6,7 @@ import datetime as dt
 import json
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 from jsonschema import Draft202012Validator
@@ -15,44 +15,14 @@ from slipway_host import receipt_keeper, receipt_model, receipts
 from slipway_host.progress import silent
 from slipway_host.together import together
 from support.git_work import make_key
-from support.gitops_remote import Remote, change, deploy
-from support.receipts import DIGEST, SOURCE, document, service
+from support.receipt_branch import API, BRANCH, UI, deployed, files, read, settings, store
+from support.receipts import document, service
 from support.target import api_target
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from slipway_host.receipts import Reading
-    from slipway_host.settings import GitSettings, Target
-
-BRANCH = "slipway-receipts"
-API = api_target()
-UI = api_target(service="ui", app="ui", values="apps/ui/values.yaml")
-
-
-def settings(remote: Remote) -> GitSettings:
-    return replace(remote.settings, receipts=BRANCH)
-
-
-async def store(remote: Remote, written: dict[str, Any], *targets: Target) -> str:
-    return await receipt_keeper.store(
-        settings(remote), written, targets or (API,), report=silent, protocols=("file",)
-    )
-
-
-async def read(remote: Remote, *targets: Target, **wish: Any) -> dict[str, Reading]:
-    return await receipts.read(settings(remote), targets or (API,), protocols=("file",), **wish)
-
-
-def files(remote: Remote, branch: str = BRANCH) -> list[str]:
-    return remote.git("ls-tree", "-r", "--name-only", branch, at=remote.bare).split()
-
-
-async def deployed(remote: Remote, run: str, digit: int = 0) -> dict[str, Any]:
-    """Deploy for the branch, and return the receipt that tells of it."""
-    source = f"{digit:08x}" * 5
-    done = await deploy(remote, change(commit=source, digest=DIGEST))
-    return document(service(commit=done.commit), run=run, commit=source, tag=source[:8])
+    from support.gitops_remote import Remote
 
 
 async def test_a_run_is_a_file_beside_each_application_on_a_branch_of_its_own(remote: Remote) -> None:
@@ -177,60 +147,6 @@ async def test_the_tip_keeps_the_newest_of_an_application(
     assert remote.git(
         "log", "--format=%s", BRANCH, "--", f"apps/api/receipts/prod/{runs[0]}.json", at=remote.bare
     )
-
-
-class TestVerification:
-    @pytest.mark.parametrize(
-        ("claim", "doubt"),
-        [
-            ({"gitopsCommit": "0" * 40}, "commit 000000000000 is not on the branch"),
-            ({"tag": "ffffffff"}, "names tag 00000000, and the receipt ffffffff"),
-            (
-                {"digest": "sha256:" + "cd" * 32},
-                "stands for sha256:abababababab…, and the receipt says sha256:cdcd",
-            ),
-            ({"gitopsCommit": ""}, "it names no GitOps commit"),
-        ],
-    )
-    async def test_what_the_branch_does_not_say_is_doubted(
-        self, remote: Remote, claim: dict[str, str], doubt: str
-    ) -> None:
-        written = await deployed(remote, "20260801T000000-0001")
-        await store(remote, written)
-        self.tamper(remote, {**written, **{k: v for k, v in claim.items() if k != "digest"}}, claim)
-        (found,) = (await read(remote)).values()
-        assert not found.receipts[0].verified
-        assert doubt in found.receipts[0].doubt
-
-    @staticmethod
-    def tamper(remote: Remote, written: dict[str, Any], claim: dict[str, str]) -> None:
-        if "digest" in claim:
-            written["services"][0]["digest"] = claim["digest"]
-        remote.git("fetch", "-q", "origin", BRANCH)
-        remote.git("checkout", "-q", "-B", BRANCH, f"origin/{BRANCH}")
-        (remote.work / files(remote)[0]).write_text(json.dumps(written))
-        remote.git("commit", "-qam", "by hand")
-        remote.git("push", "-q", "origin", f"HEAD:{BRANCH}")
-        remote.git("checkout", "-q", "main")
-
-    async def test_who_brought_an_image_verifies_the_runs_that_found_it(self, remote: Remote) -> None:
-        written = await deployed(remote, "20260801T000000-0001")
-        remote.pull()
-        later = remote.put({"README": "x"})
-        written["services"][0]["stages"][1] = {
-            **written["services"][0]["stages"][1],
-            "status": "Skipped",
-            "outputs": {"commit": later},
-        }
-        await store(remote, written)
-        (found,) = (await read(remote)).values()
-        assert (found.receipts[0].receipt.gitops_commit, found.receipts[0].doubt) == (later, "")
-
-    async def test_a_digest_that_nobody_names_is_not_verified(self, remote: Remote) -> None:
-        done = await deploy(remote, change(commit=SOURCE))
-        await store(remote, document(service(commit=done.commit)))
-        (found,) = (await read(remote)).values()
-        assert "names a digest" in found.receipts[0].doubt
 
 
 @pytest.mark.parametrize(

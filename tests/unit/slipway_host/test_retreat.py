@@ -1,6 +1,7 @@
 """What a rollback looks at before it changes anything, and what it says afterwards."""
 
 import json
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any, Self, cast
 
@@ -20,7 +21,7 @@ from slipway_host.remote_image import RemoteImage, Variant
 from slipway_host.results import StageResult, Status
 from slipway_host.retreat import Retreat, summary
 from slipway_host.rollback import Way
-from slipway_host.settings import GitSettings, RegistrySettings, SecretsSettings, Target
+from slipway_host.settings import GitSettings, RegistrySettings, SecretsSettings, SmokeSettings, Target
 from slipway_host.way_back import Return, Wish
 from support.target import api_target
 
@@ -82,7 +83,7 @@ def call(*names: str, environments: dict[str, Any] | None = None) -> Call:
 
 
 def way(**more: Any) -> Way:
-    whole = {"left": "bad", "tag": "good", "source": "", "digest": "", "deploys": 1, "known": True}
+    whole = {"left": "bad", "tag": "good", "source": "", "digest": "", "known": True}
     return Way(**{**whole, **more})
 
 
@@ -248,6 +249,15 @@ async def test_where_nothing_verifies_a_required_signature_nothing_is_rolled_bac
     with pytest.raises(SettingsError, match="nothing here verifies them"):
         await back(monkeypatch, call("api", environments=SIGNED), [way()])
     assert written == []
+
+
+async def test_what_tests_today_s_commit_does_not_test_an_older_one(
+    monkeypatch: pytest.MonkeyPatch, written: list[Any]
+) -> None:
+    called, smoke = call("api"), SmokeSettings(command=("/app/smoke",))
+    tested = replace(called, targets=(replace(called.targets[0], smoke=smoke),))
+    await back(monkeypatch, tested, [way()])
+    assert [one.delivery.target.smoke for changes in written for one in changes] == [None]
 
 
 async def test_two_ways_back_at_once_are_refused() -> None:

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
 import anyio.lowlevel
+import pytest
 from pydantic import SecretStr
 from ruamel.yaml import YAML
 
@@ -24,6 +25,7 @@ from slipway_host.settings import (
     DatabaseSettings,
     MigrationSettings,
     PostgresSettings,
+    SmokeSettings,
 )
 from support.target import api_target
 
@@ -60,11 +62,19 @@ def test_service_without_a_database_needs_nothing_where_the_database_is() -> Non
     assert "create pods/exec in namespace infra" in words(rights(TARGET, POSTGRES))  # fault 49
 
 
-def test_a_migration_needs_jobs_where_the_service_is_and_only_then() -> None:
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"migration": MigrationSettings(command=("/app/migrate",))},
+        {"smoke": SmokeSettings(command=("/app/smoke",))},
+        {"migration": MigrationSettings(command=("m",)), "smoke": SmokeSettings(command=("s",))},
+    ],
+)
+def test_migration_and_smoke_test_need_jobs_where_the_service_is_and_only_then(more: dict[str, Any]) -> None:
     verbs = ("get", "list", "watch", "create", "delete")
     jobs = {f"{verb} jobs.batch in namespace mosuon" for verb in verbs}
-    migrating = replace(TARGET, migration=MigrationSettings(command=("/app/migrate",)))
-    assert set(words(rights(migrating, POSTGRES))) - set(words(rights(TARGET, POSTGRES))) == jobs
+    with_jobs = replace(TARGET, **more)
+    assert set(words(rights(with_jobs, POSTGRES))) - set(words(rights(TARGET, POSTGRES))) == jobs
 
 
 def test_reading_projects_is_no_right_that_a_deploy_needs() -> None:

@@ -10,7 +10,7 @@ from pydantic import SecretStr, ValidationError
 from slipway_host.config import Config
 from slipway_host.connection import composed, database_url, url_parts
 from slipway_host.errors import SettingsError
-from slipway_host.settings import DatabaseSettings, MigrationSettings, Target
+from slipway_host.settings import DatabaseSettings, MigrationSettings, SmokeSettings, Target
 from slipway_host.targets import postgres_settings, target_of
 
 CERTIFICATE = "-----BEGIN CERTIFICATE-----\nMII…\n-----END CERTIFICATE-----\n"
@@ -109,3 +109,26 @@ def test_the_digest_is_written_beside_the_tag_on_request() -> None:
     wanted = config(gitops={"repository": "https://github.com/acme/gitops", "digest": True})
     assert target_of(wanted, "game-api", environment="dev", commit="0" * 40).write_digest
     assert not target().write_digest
+
+
+def test_a_smoke_test_keeps_what_is_written_and_takes_the_defaults() -> None:
+    written = {
+        "command": ["/app/smoke", "$(SMOKE_URL)"],
+        "image": "smoke:1",
+        "env": {"LEVEL": "2"},
+        "secretKeys": ["TOKEN"],
+        "timeoutS": 90,
+        "memory": "1Gi",
+        "runAsUser": 7,
+    }
+    assert target(smoke=written).smoke == SmokeSettings(
+        command=("/app/smoke", "$(SMOKE_URL)"),
+        image="smoke:1",
+        env={"LEVEL": "2"},
+        secret_keys=("TOKEN",),
+        timeout_s=90,
+        memory="1Gi",
+        run_as_user=7,
+    )
+    assert target(smoke={"command": ["x"]}).smoke == SmokeSettings(command=("x",))
+    assert target().smoke is None

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from slipway_host import delivery, gitops
+from slipway_host import gitops, passage
 from slipway_host.gitops import GitOpsResult
 from slipway_host.progress import silent
 from slipway_host.results import Status
@@ -44,7 +44,7 @@ async def test_a_proposed_commit_is_never_handed_on_as_one_to_sync(
 
     monkeypatch.setattr(gitops, "commit_images", commit_images)
     settings = Remote(tmp_path).settings
-    done = await delivery.commit(settings, [change("api"), change("ui")], run_id="r", report=silent)
+    done = await passage.commit(settings, [change("api"), change("ui")], run_id="r", report=silent)
     assert (done["api"].status, done["ui"].status) == statuses
     assert done["api"].outputs == {"branch": "main", "attempts": 1, **outputs}
     assert done["api"].summary == f"tag 1234abcd on main: {said}"
