@@ -13,9 +13,8 @@ from slipway.inputs import Stage, say
 from slipway.work import Work, cluster, open_works
 from slipway_host import receipt
 from slipway_host.caller import command
-from slipway_host.errors import DeliveryError
-from slipway_host.notifications import telling
-from slipway_host.passage import commit_images, hold_back, release_document
+from slipway_host.passage import commit_images, hold_back
+from slipway_host.receipted import receipted
 from slipway_host.together import together
 
 if TYPE_CHECKING:
@@ -66,31 +65,22 @@ class Release:
         names = ", ".join(work.name for work in works) or "no service"
         say(f"commit {checkout.commit[:8]} to {self._inputs.environment}: {names}")
         call = call_of(self._inputs, checkout, works)
-        async with telling(call, commit=checkout.commit, planned=plan is not None) as teller:
-            try:
-                chains = await self._deploy(call, checkout, works, plan, teller) if works else []
-            except DeliveryError as error:
-                said = str(error.at("deploy", next_command=command("deploy")))
-                await call.keep({**self._document(call, checkout, []), "error": said}, [])
-                raise
-            teller.document = document = await call.keep(self._document(call, checkout, chains), chains)
-        errors = {chain.work.name: chain.run.error for chain in chains if chain.run.error}
-        if errors:
+
+        async def deploy(teller: "Teller") -> list[Chain]:
+            return await self._deploy(call, checkout, works, plan, teller) if works else []
+
+        document, error = await receipted(
+            call,
+            deploy,
+            lambda _: (checkout.commit, checkout.tag),
+            began=self._began,
+            planned=plan is not None,
+        )
+        if error:
             # A function that fails returns nothing: standard error is where this can still be read.
             say(f"{receipt.summary(document)}\n\n{receipt.to_json(document)}")
-            raise receipt.combined(errors, total=len(chains))
+            raise error
         return document
-
-    def _document(self, call: "Call", checkout: Checkout, chains: list[Chain]) -> dict[str, Any]:
-        return release_document(
-            chains,
-            seconds=time.monotonic() - self._began,
-            run=call.run_id,
-            environment=self._inputs.environment,
-            commit=checkout.commit,
-            tag=checkout.tag,
-            source=checkout.url,
-        )
 
     async def _deploy(
         self, call: "Call", checkout: Checkout, works: list[Work], plan: "Plan | None", teller: "Teller"

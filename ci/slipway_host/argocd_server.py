@@ -47,12 +47,14 @@ class ArgoCDServer(HttpApi):
 
     Args:
         url: its address, as people open it in a browser.
-        token: of a local account with the capability `apiKey`, of a project role, or of a session.
+        token: the account's.
         trust: authorities that vouch for it; without it, the system's own.
     """
 
     def __init__(self, url: str, token: SecretStr, *, trust: ssl.SSLContext | None = None) -> None:
         super().__init__(f"{url.rstrip('/')}/", token, accept="application/json", trust=trust)
+        # It refuses whatever is not GET without one, DELETE included (415): no web page's form can send that.
+        self._client.headers["Content-Type"] = "application/json"
 
     async def get(self, path: str, **query: str) -> dict[str, Any]:
         """Return what is at a path, after several tries if need be."""

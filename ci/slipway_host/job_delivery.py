@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import time
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from slipway_host import caller, foresight, passage, receipt
 from slipway_host.each import Outcome
-from slipway_host.errors import DeliveryError
 from slipway_host.intake import images_for
 from slipway_host.intervention import check_reset
-from slipway_host.notifications import telling
 from slipway_host.passage import Passage, Way
+from slipway_host.receipted import receipted
 from slipway_host.smoke import Revision
 from slipway_host.together import together
 
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
 
     from slipway_host.call import Call
+    from slipway_host.errors import DeliveryError
     from slipway_host.handover import Handover
     from slipway_host.intake import Intake
     from slipway_host.kube import KubeClient
@@ -76,30 +76,17 @@ class DeliveryJob:
 
     async def deploy(self) -> Outcome:
         """Deliver the images, until they are proven to run."""
-        commit, planned = self._call.targets[0].commit, self._plan is not None
-        async with telling(self._call, commit=commit, planned=planned) as teller:
-            try:
-                ways = await self._delivered(teller)
-            except DeliveryError as error:
-                said = str(error.at("deploy", next_command=self._command))
-                await self._call.keep({**self._document([]), "error": said}, [])
-                raise
-            teller.document = document = await self._call.keep(self._document(ways), ways)
+        target, planned = self._call.targets[0], self._plan is not None
+        document, error = await receipted(
+            self._call,
+            self._delivered,
+            lambda _: (target.commit, target.tag),
+            began=self._began,
+            planned=planned,
+        )
         text = receipt.to_json(document)
         said = text if self._options.receipt_only else f"{receipt.summary(document)}\n\n{text}"
-        return Outcome(said, _error(ways))
-
-    def _document(self, ways: Sequence[Passage]) -> dict[str, Any]:
-        call = self._call
-        return passage.release_document(
-            ways,
-            seconds=time.monotonic() - self._began,
-            run=call.run_id,
-            environment=call.environment,
-            commit=call.targets[0].commit,
-            tag=call.targets[0].tag,
-            source=call.source_url,
-        )
+        return Outcome(said, error)
 
     async def _delivered(self, teller: Teller) -> list[Passage]:
         call = self._call

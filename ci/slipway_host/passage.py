@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from slipway_host import gitops, receipt
+from slipway_host import gitops
 from slipway_host.errors import DeliveryError, TerminalError
 from slipway_host.progress import Step, running
 from slipway_host.results import StageResult, Status
@@ -261,28 +261,3 @@ async def write(changes: Mapping[Passage, ImageChange]) -> None:
         outcome = failure or outcomes[passage.delivery.target.app]
         passage.run.record("gitops", outcome, time.monotonic() - began)
         passage.run.error = passage.run.error or failure
-
-
-def release_document(
-    passages: Sequence[Passage],
-    *,
-    seconds: float,
-    run: str,
-    environment: str,
-    commit: str,
-    tag: str,
-    source: str,
-) -> dict[str, Any]:
-    """Return the receipt of one deploy."""
-    written = [passage.run.results["gitops"] for passage in passages if "gitops" in passage.run.results]
-    commits = (str(result.outputs["commit"]) for result in written if "commit" in result.outputs)
-    return receipt.receipt(
-        [passage.document() for passage in passages],
-        seconds=seconds,
-        run=run,
-        environment=environment,
-        commit=commit,
-        tag=tag,
-        source=source,
-        gitopsCommit=next(commits, ""),
-    )

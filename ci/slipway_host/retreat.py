@@ -11,8 +11,8 @@ from slipway_host import git, holding, receipt, rollback
 from slipway_host.caller import command
 from slipway_host.each import Outcome
 from slipway_host.errors import ConflictError, DeliveryError, NotFoundError, SettingsError
-from slipway_host.notifications import telling
-from slipway_host.passage import release_document, write
+from slipway_host.passage import write
+from slipway_host.receipted import receipted
 from slipway_host.registry import RegistryClient
 from slipway_host.together import together
 from slipway_host.way_back import FUNCTION, Return, Wish
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from slipway_host.call import Call
     from slipway_host.kube import KubeClient
+    from slipway_host.notifications import Teller
     from slipway_host.passage import Accounts
     from slipway_host.remote_image import RemoteImage
     from slipway_host.rollback import Way
@@ -60,18 +61,12 @@ class Retreat:
             names = (f"--service={target.service}" for target in call.targets)
             raise SettingsError("say which services to roll back", next_command=command(FUNCTION, *names))
         accounts = await call.accounts()
-        # The commit to return to is not known before the way back is.
-        async with telling(call, commit="", task=FUNCTION) as teller:
-            try:
-                async with call.cluster() as kube:
-                    returns = await self.back(call.targets, accounts, kube)
-            except DeliveryError as error:
-                said = str(error.at(FUNCTION, next_command=command(FUNCTION)))
-                await call.keep({**self._document([]), "error": said}, [])
-                raise
-            teller.document = document = await call.keep(self._document(returns), returns)
-        errors = {one.name: one.run.error for one in returns if one.run.error}
-        return document, receipt.combined(errors, total=len(returns)) if errors else None
+
+        async def back(_teller: Teller) -> list[Return]:
+            async with call.cluster() as kube:
+                return await self.back(call.targets, accounts, kube)
+
+        return await receipted(call, back, _version, task=FUNCTION, began=self._began)
 
     async def back(self, targets: Sequence[Target], accounts: Accounts, kube: KubeClient) -> list[Return]:
         """Bring services back; what becomes of each is in what is returned.
@@ -166,17 +161,6 @@ class Retreat:
             self._call.report(f"WARNING: receipts of runs cannot be read: {error.cause}")
             return way
 
-    def _document(self, returns: Sequence[Return]) -> dict[str, Any]:
-        return release_document(
-            returns,
-            seconds=time.monotonic() - self._began,
-            run=self._call.run_id,
-            environment=self._call.environment,
-            commit=(returns[0].source or "") if returns else "",
-            tag=", ".join(dict.fromkeys(one.way.tag for one in returns)),
-            source=self._call.source_url,
-        )
-
 
 async def retreat(
     call: Call, wish: Wish, *, chosen: bool, receipt_only: bool, verify: Verify | None = None
@@ -200,6 +184,12 @@ async def _image(settings: RegistrySettings, target: Target, tag: str) -> Remote
     except DeliveryError as error:
         raise error.at("preflight", next_command=command(FUNCTION)) from None
     return found
+
+
+def _version(returns: Sequence[Return]) -> tuple[str, str]:
+    """Return the commit and the tag that were returned to; neither is known before the way back is."""
+    commit = (returns[0].source or "") if returns else ""
+    return commit, ", ".join(dict.fromkeys(one.way.tag for one in returns))
 
 
 def summary(document: Mapping[str, Any]) -> str:

@@ -166,7 +166,8 @@ def start(sandbox: Sandbox) -> None:
         "argocd-server",
         [
             f"--namespace={NAMESPACE}",
-            f"--address={HOST}",
+            # Its own gateway asks it at localhost; from outside the lab, only its address is reached.
+            "--address=0.0.0.0",
             f"--port={SERVER_PORT}",
             f"--metrics-address={HOST}",
             f"--repo-server={HOST}:{REPO_SERVER_PORT}",

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from slipway_lab import argocd
 from slipway_lab.kubernetes import kubeconfig_path, kubectl
 from support.app import App, Call
 
@@ -149,3 +150,22 @@ def test_doctor_names_exactly_the_right_that_is_taken_away(least: Least) -> None
     assert "may push to" in done.stderr
     assert done.out == ""
     assert json.loads(least.kubeconfig.read_text())["users"][0]["user"]["token"] not in done.stderr
+
+
+def test_argo_cds_own_api_does_without_any_right_on_applications(least: Least) -> None:
+    app, layout = least.app, least.app.layout
+    kubectl(layout, "-n", argocd.NAMESPACE, "delete", "role,rolebinding", app.name)
+    app.commit(
+        {"slipway.yaml": f"{(app.folder / 'slipway.yaml').read_text()}\nargocd: {{server: {argocd.URL}}}\n"}
+    )
+    token = layout.credentials / "argocd"
+
+    done = app.call(
+        "sync",
+        before=[f"--kube-config=file://{least.kubeconfig}", f"--argocd-auth-token=file://{token}"],
+        progress="plain",
+    )
+
+    assert done.code == 0, done.error
+    assert f"Synced at {app.gitops_head()[:8]}" in done.out
+    assert token.read_text() not in done.out + done.stderr

@@ -49,8 +49,9 @@ def account(layout: Layout, name: str, policy: str, trust: ssl.SSLContext) -> It
     """Give the token of an account of Argo CD's that has this policy and nothing else."""
     registered = argocd_token.registration(name)
     policies = f"policy.{name}.csv"
-    _patch(layout, "configmap", "argocd-cm", {"data": {f"accounts.{name}": "apiKey"}})
+    # The policy first: who is known by then has it.
     _patch(layout, "configmap", "argocd-rbac-cm", {"data": {policies: policy}})
+    _patch(layout, "configmap", "argocd-cm", {"data": {f"accounts.{name}": "apiKey"}})
     _patch(layout, "secret", "argocd-secret", {"stringData": registered})
     token = argocd_token.token(layout, name)
     try:

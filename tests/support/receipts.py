@@ -60,6 +60,8 @@ def gated(
 def document(*services: dict[str, Any], run: str = "", **facts: Any) -> dict[str, Any]:
     """A run's receipt."""
     about = {"environment": "prod", "commit": SOURCE, "tag": SOURCE[:8], "source": "https://h.test/acme/shop"}
-    commits = (one["outputs"]["commit"] for s in services for one in s["stages"] if one["stage"] == "gitops")
-    written = next(commits, "")
+    written_by = (
+        one for s in services for one in s["stages"] if one["stage"] == "gitops" and "outputs" in one
+    )
+    written = next((one["outputs"]["commit"] for one in written_by), "")
     return receipt(services, seconds=90, run=run or new_run_id(), gitopsCommit=written, **{**about, **facts})

@@ -213,6 +213,7 @@ LAYERS = {
         "passage",
         "planner",
         "reckoning",
+        "receipted",
         "recording",
         "reporting",
         "reports",
