@@ -171,7 +171,7 @@ def test_kpis_are_those_of_the_two_deploys(app: App) -> None:  # R20
 
 
 def test_stages_run_alone(app: App) -> None:
-    for stage in ("test", "scan", "build", "push", "database", "gitops", "sync"):
+    for stage in ("test", "scan", "database", "gitops", "sync"):
         said = app.call(stage)
         assert said.code == 0, said.error
     built = app.call("image", "user")
