@@ -43,8 +43,8 @@ SETTLED = (
 
 CHANGING = (
     "git clone --quiet https://github.com/acme/api && cd api",
-    "dagger call rotate --key=JWT_SECRET --confirm=api-secrets",
-    "dagger call rotate --key=DATABASE_URL --confirm=api-secrets --rotation=leak-2026-11",
+    "dagger call rotate --service=api --key=JWT_SECRET --confirm=api-secrets",
+    "dagger call rotate --service=api --key=DATABASE_URL --confirm=api-secrets --rotation=leak-2026-11",
     "dagger call rollback --revert=<GitOps commit>",
     'dagger call rollback --service=api --reason="500s since 14:05"',
     "dagger call rollback --service=api --service=ui --to=1234abcd",
