@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from pydantic import SecretStr
 
-from slipway_host import applications, diagnosis_argocd, rights
+from slipway_host import applications, diagnosis_argocd, gitops, proof, rights
 from slipway_host.diagnosis import diagnose
+from slipway_host.errors import AccessDeniedError
 from slipway_host.kube import KubeClient
+from slipway_host.progress import silent
+from slipway_lab import argocd, argocd_token, gitserver
 from slipway_lab.kubernetes import apply, kubectl
+from support.argocd_account import least, over_server
 from support.worlds import World, Worlds, at_private, deployment, private
 
 if TYPE_CHECKING:
@@ -191,6 +196,36 @@ async def test_the_first_broken_link_is_named_with_its_fix(
         kubectl(worlds.layout, "-n", place, "wait", *ready)
         worlds.images.push("aaaa1111", label="second")
     await worlds.check(name, kube)
+
+
+async def test_walk_and_proof_over_argo_cds_own_api_need_no_right_on_applications_in_the_cluster(
+    layout: Layout, worlds: Worlds, kube: KubeClient, postgres: PostgresSettings
+) -> None:
+    await worlds.check("well", kube)  # at rest
+    own_api = over_server(layout, argocd_token.token(layout, argocd_token.ACCOUNT))
+    target = replace(worlds.case("well", None).target, argocd_server=argocd.URL)  # type: ignore[arg-type]
+    with least(layout, target, postgres) as kubeconfig:
+        async with await KubeClient.connect(SecretStr(kubeconfig)) as weak:
+            with pytest.raises(AccessDeniedError, match="applications"):
+                await worlds.case("well", weak).applications.read(target)
+            case = replace(worlds.case("well", weak), applications=own_api)
+            found = await diagnose(case)
+            commit = gitserver.head_of(layout, worlds.repository)
+            proven = await proof.prove(
+                weak,
+                own_api,
+                case.target,
+                commit=commit,
+                digest=case.digest,
+                manifests=case.manifests,
+                contains=partial(gitops.contains, case.git, commit),
+                report=silent,
+                deadline_s=30,
+            )
+    assert found.error is None, found.text()
+    assert (proven.outputs["revision"], len(proven.outputs["pods"])) == (commit, 1)
+    held = await diagnose(replace(worlds.case("window", kube), applications=own_api))
+    assert (held.links[-1].name, held.evidence) == ("sync", "deny * * * * * for 1h")
 
 
 async def test_missing_rights_are_told_from_a_missing_application(layout: Layout, worlds: Worlds) -> None:

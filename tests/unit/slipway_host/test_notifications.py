@@ -1,6 +1,5 @@
 """R28: who is told what of a run, and that a run never suffers from it."""
 
-import json
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -9,7 +8,6 @@ from typing import TYPE_CHECKING, Any, cast
 
 import anyio
 import pytest
-from pydantic import SecretStr
 from tenacity import wait_none
 
 from slipway_host import announcement, http_api, notifications, targets, webhook
@@ -21,65 +19,33 @@ from slipway_host.errors import (
     RolloutFailedError,
     SettingsError,
 )
-from slipway_host.notices import EVENTS, Notifications
-from slipway_host.notifications import Notice, Teller, telling, told
+from slipway_host.notices import EVENTS
+from slipway_host.notifications import telling, told
 from slipway_host.recipients import Recipients
 from support.github_deployments import TOKEN, Deployments
-from support.https import Answer, Request, serving
+from support.https import Answer, serving
+from support.notifications import (
+    BACK,
+    COMMIT,
+    DEPLOYED,
+    FAILED,
+    FALLEN,
+    UNCHANGED,
+    WAITING,
+    Receiver,
+    Run,
+    document,
+)
 from support.target import api_target
 
 if TYPE_CHECKING:
     from slipway_host.call import Call
-
-COMMIT = "8f3a12bc" + "0" * 32
-DEPLOYED = {
-    "service": "api",
-    "app": "game-api",
-    "status": "Deployed",
-    "digest": "sha256:1",
-    "pods": [1, 2],
-    "stages": [],
-}
-UNCHANGED = {"service": "ui", "app": "ui", "status": "Unchanged", "pods": [1], "stages": []}
-FAILED = {
-    "service": "worker",
-    "status": "Failed",
-    "error": "rollout: pod says <!channel> & `x`",
-    "stages": [],
-}
-WAITING = {"service": "ui", "status": "Waiting", "pullRequest": "https://git.test/1", "stages": []}
-BACK = {**DEPLOYED, "rollback": {"from": "8f3a12bc", "to": "1c2d3e4f"}}
-FALLEN = {**FAILED, "automaticRollback": {"status": "Deployed"}}
-
-
-def document(*services: dict[str, Any]) -> dict[str, Any]:
-    return {
-        "run": "20261124T051500-1f3a",
-        "environment": "prod",
-        "commit": COMMIT,
-        "tag": "8f3a12bc",
-        "seconds": 85.9,
-        "services": list(services),
-    }
 
 
 @pytest.fixture(autouse=True)
 def _hurry(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(webhook, "PAUSE_S", 0.01)
     monkeypatch.setattr(http_api, "_BACKOFF", wait_none())
-
-
-class Receiver:
-    """A webhook that keeps what it gets."""
-
-    def __init__(self) -> None:
-        self.got: list[dict[str, Any]] = []
-        self.url = ""
-        self.answer = Answer()
-
-    def __call__(self, request: Request) -> Answer:
-        self.got.append(json.loads(request.body))
-        return self.answer
 
 
 @pytest.fixture
@@ -96,30 +62,6 @@ def github(monkeypatch: pytest.MonkeyPatch) -> Iterator[Deployments]:
     with serving(found) as url:
         monkeypatch.setattr(targets, "github_repository", lambda _: (url, "acme", "api"))
         yield found
-
-
-class Run:
-    """One run with what it was told, and what it said."""
-
-    def __init__(self, url: str = "", *, token: str = "", commit: str = COMMIT, **wanted: Any) -> None:
-        self.said: list[str] = []
-        notice = Notice(run="r1", environment="prod", commit=commit, source="", services=["api"])
-        recipients = Recipients(
-            webhook=SecretStr(url) if url else None,
-            token=SecretStr(token) if token else None,
-            run_url="https://ci.test/1",
-        )
-        self.teller = Teller(
-            notice=notice,
-            wanted=Notifications.model_validate({"url": "https://api.test/", **wanted}),
-            recipients=recipients,
-            report=self.said.append,
-        )
-
-    async def ends(self, *services: dict[str, Any]) -> list[str]:
-        async with told(self.teller) as teller:
-            teller.document = document(*services)
-        return self.said
 
 
 @pytest.mark.parametrize(
@@ -347,22 +289,3 @@ async def test_what_is_wrong_with_the_recipients_is_one_line(receiver: Receiver)
 def test_the_address_of_the_log_is_checked_before_the_run(url: str) -> None:
     with pytest.raises(SettingsError):
         Recipients(run_url=url)
-
-
-@pytest.mark.parametrize(
-    ("address", "found"),
-    [
-        ("https://github.com/acme/api.git", ("https://api.github.com", "acme", "api")),
-        ("git@github.com:acme/api.git", ("https://api.github.com", "acme", "api")),
-        ("ssh://git@github.com:22/acme/api", ("https://api.github.com", "acme", "api")),
-        ("https://git.acme.test:8443/acme/api", ("https://git.acme.test:8443/api/v3", "acme", "api")),
-    ],
-)
-def test_the_api_belongs_to_the_repository_s_host(address: str, found: tuple[str, str, str]) -> None:
-    assert targets.github_repository(address) == found
-
-
-@pytest.mark.parametrize("address", ["", "https://github.com/acme", "/srv/git/api.git"])
-def test_a_repository_elsewhere_has_no_deployments(address: str) -> None:
-    with pytest.raises(SettingsError, match="origin"):
-        targets.github_repository(address)

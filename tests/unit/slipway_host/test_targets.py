@@ -11,7 +11,7 @@ from slipway_host.config import Config
 from slipway_host.connection import composed, database_url, url_parts
 from slipway_host.errors import SettingsError
 from slipway_host.settings import DatabaseSettings, MigrationSettings, SmokeSettings, Target
-from slipway_host.targets import postgres_settings, target_of
+from slipway_host.targets import github_repository, postgres_settings, target_of
 
 CERTIFICATE = "-----BEGIN CERTIFICATE-----\nMII…\n-----END CERTIFICATE-----\n"
 
@@ -132,3 +132,22 @@ def test_a_smoke_test_keeps_what_is_written_and_takes_the_defaults() -> None:
     )
     assert target(smoke={"command": ["x"]}).smoke == SmokeSettings(command=("x",))
     assert target().smoke is None
+
+
+@pytest.mark.parametrize(
+    ("address", "found"),
+    [
+        ("https://github.com/acme/api.git", ("https://api.github.com", "acme", "api")),
+        ("git@github.com:acme/api.git", ("https://api.github.com", "acme", "api")),
+        ("ssh://git@github.com:22/acme/api", ("https://api.github.com", "acme", "api")),
+        ("https://git.acme.test:8443/acme/api", ("https://git.acme.test:8443/api/v3", "acme", "api")),
+    ],
+)
+def test_the_api_belongs_to_the_repository_s_host(address: str, found: tuple[str, str, str]) -> None:
+    assert github_repository(address) == found
+
+
+@pytest.mark.parametrize("address", ["", "https://github.com/acme", "/srv/git/api.git"])
+def test_a_repository_elsewhere_has_no_deployments(address: str) -> None:
+    with pytest.raises(SettingsError, match="origin"):
+        github_repository(address)
