@@ -4,7 +4,7 @@ BIN := .venv/bin
 LAB := PYTHONPATH=ci $(BIN)/python -m slipway_lab
 TESTS := $(BIN)/python -m pytest --durations=25
 
-.PHONY: chaos checks demo e2e integration test unit lint lock schema screenshots lab-up lab-down lab-reset lab-status clean
+.PHONY: chaos checks demo journeys parts test unit lint lock schema screenshots lab-up lab-down lab-reset lab-status clean
 
 $(BIN)/.made: pyproject.toml
 	$(PYTHON) -m venv .venv
@@ -23,19 +23,21 @@ demo: $(BIN)/.made
 unit: $(BIN)/.made
 	$(BIN)/python -m pytest tests/unit
 
-# Side by side, since both halves of each pair wait a lot: the lab is built while the units run, and integration
-# tests wait for clusters while end-to-end tests wait for the engine. Of the chaos harness, `make test` takes
+# Side by side, since both halves of each pair wait a lot: the lab is built while the units run, and what tests
+# parts waits for clusters while end-to-end tests wait for the engine. Of the chaos harness, `make test` takes
 # small sizes and `make chaos` the full ones (some 40 minutes).
 test: $(BIN)/.made
 	$(MAKE) --jobs=2 lab-up checks
-	$(MAKE) --jobs=2 e2e integration
-	$(TESTS) tests/chaos
+	$(MAKE) --jobs=2 journeys parts
 
 checks: lint
 	$(MAKE) unit
 
-e2e integration: $(BIN)/.made
-	$(TESTS) tests/$@
+journeys: $(BIN)/.made
+	$(TESTS) tests/e2e
+
+parts: $(BIN)/.made
+	$(TESTS) tests/integration tests/chaos
 
 chaos: lab-up
 	SLIPWAY_CHAOS=full $(BIN)/python -m pytest tests/chaos

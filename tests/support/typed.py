@@ -38,6 +38,7 @@ SETTLED = (
     "dagger call deploy --service=game-stats-ui",
     "dagger call deploy --service=game-stats-worker",
     "dagger call push",
+    "dagger call smoke --service=api",
 )
 """Run side by side: all is in place."""
 
