@@ -113,14 +113,33 @@ def _process(process: Path, secrets: dict[str, str], allowed: dict[str, set[str]
     try:
         arguments = (process / "cmdline").read_bytes()
         environment = (process / "environ").read_bytes()
+        parent = _parent(process)
         # The lab's own processes are other machines: a pod has its secrets in its environment.
         here = (process / "ns/pid").readlink() == Path("/proc/self/ns/pid").readlink()
     except OSError:
         return
     program = Path(arguments.partition(b"\0")[0].decode(errors="replace")).name
-    seen.found |= {f"arguments of {program}: {name}" for name in leaked(secrets, arguments)}
-    if not here:
-        return
-    for name in leaked(secrets, environment):
-        if program not in allowed.get(name, set()):
-            seen.found.add(f"environment of {program}: {name}")
+    told = {f"arguments of {program}: {name}" for name in leaked(secrets, arguments)}
+    if here:
+        names = (name for name in leaked(secrets, environment) if program not in allowed.get(name, set()))
+        told |= {f"environment of {program}: {name}" for name in names}
+    if told and not _tested_by_others(parent):
+        seen.found |= told
+
+
+def _parent(process: Path) -> str:
+    # After the name, which stands in brackets and may have some of its own.
+    return (process / "stat").read_text().rpartition(")")[2].split()[1]
+
+
+def _tested_by_others(process: str) -> bool:
+    """Say whether a process belongs to another run of tests, whose programs are given the same accounts."""
+    while process not in {"0", "1", str(os.getpid())}:
+        folder = Path("/proc", process)
+        try:
+            if b"pytest" in (folder / "cmdline").read_bytes():
+                return True
+            process = _parent(folder)
+        except OSError:
+            return False
+    return False
