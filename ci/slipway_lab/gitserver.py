@@ -6,6 +6,7 @@ password gets 401 and a known account without the right gets 403, as at the big 
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 from slipway_lab import command, credentials
@@ -158,7 +159,8 @@ def publish(layout: Layout, name: str, source: Path, *, message: str) -> bool:
         for role in ("AUTHOR", "COMMITTER")
         for field, value in (("NAME", "Mosuon platform"), ("EMAIL", "platform@mosuon.invalid"))
     }
-    index = layout.run / "publish.index"
+    # A file of its own: several may publish at once.
+    index = layout.run / f"publish.{os.getpid()}.index"
     env = {"GIT_DIR": str(folder), "GIT_WORK_TREE": str(source), "GIT_INDEX_FILE": str(index), **who}
     index.unlink(missing_ok=True)
     command.run(["git", "add", "--all", "."], env=env, cwd=source)

@@ -35,8 +35,6 @@ FIRST = (
 
 SETTLED = (
     "dagger call deploy --service=game-stats-api",
-    "dagger call deploy --service=game-stats-ui",
-    "dagger call deploy --service=game-stats-worker",
     "dagger call push",
     "dagger call smoke --service=api",
 )
@@ -73,13 +71,15 @@ NAMED = (*INSTALLING, *FIRST, *SETTLED, *CHANGING, *BESIDE)
 READING = {"build", "config", "cost", "history", "init", "kpis", "record", "report", "scan-reports"}
 """Functions that read: every other command that calls one of them is run beside those."""
 
+_VALUE = re.compile(r"=(?:\"[^\"]*\"|\S+)")
 _CALL = re.compile(r"^(?:dagger call(?: -m \S+)?|slipway-host)(?: --\S+)* (?P<function>[a-z-]+)")
 
 
 def typed() -> list[Command]:
     """Return each command of the pages that tests/e2e/test_docs.py runs, once.
 
-    What start.md has, too, is run there; not what is shown with its output.
+    What start.md has, too, is run there; not what is shown with its output. Of commands that differ in
+    nothing but the values of their flags, the first stands for all.
     """
     started = {command.line for command in commands(START)}
     found: dict[str, Command] = {}
@@ -87,8 +87,9 @@ def typed() -> list[Command]:
         for command in commands(page) if page != START else ():
             if command.line in NOT_RUN or (command.line in started and not command.shown):
                 continue
-            if command.line not in found or command.shown:
-                found[command.line] = command
+            form = _VALUE.sub("=", command.line)
+            if form not in found or (command.shown and not found[form].shown):
+                found[form] = command
     return list(found.values())
 
 
