@@ -152,23 +152,25 @@ class Application:
     def command(self) -> str:
         """What shows all of it."""
         if self.server:
-            return f"argocd app get {self.name} --app-namespace={self.namespace} --server={self.server}"
+            return self._at_server("get")
         return f"kubectl -n {self.namespace} get application {self.name} -o yaml"
 
     @property
     def edit_command(self) -> str:
         """What opens it in an editor."""
         if self.server:
-            return f"argocd app edit {self.name} --app-namespace={self.namespace} --server={self.server}"
+            return self._at_server("edit")
         return f"kubectl -n {self.namespace} edit application {self.name}"
 
     def patch_command(self, spec: Json) -> str:
         """Return what changes some of its spec."""
         words = json.dumps({"spec": spec}, separators=(",", ":"))
         if self.server:
-            place = f"--app-namespace={self.namespace} --server={self.server}"
-            return f"argocd app patch {self.name} {place} --type=merge --patch='{words}'"
+            return f"{self._at_server('patch')} --type=merge --patch='{words}'"
         return f"kubectl -n {self.namespace} patch application {self.name} --type=merge -p '{words}'"
+
+    def _at_server(self, verb: str) -> str:
+        return f"argocd app {verb} {self.name} --app-namespace={self.namespace} --server={self.server}"
 
     @property
     def project_command(self) -> str:
