@@ -2,6 +2,7 @@
 
 import base64
 import json
+import secrets
 import subprocess
 import sys
 from pathlib import Path
@@ -13,8 +14,9 @@ from chaos.leaks import forms, in_files, leaked, sampling
 from chaos.world import World
 from slipway_lab import credentials, lab
 
-JWT = 'canary+jwt/"quoted"=&%41\\end-of-the-canary'
-"""Its plain, URL, JSON and base64 forms all differ."""
+JWT = f'{secrets.token_hex(8)}+jwt/"quoted"=&%41\\{secrets.token_hex(8)}'
+"""Its plain, URL, JSON and base64 forms all differ. New each time, since a test beside this one may give the
+engine the project's own source, and with it whatever stands in this file."""
 GIT = {"git", "git-remote-https", "sh", "askpass"}
 
 
