@@ -6,12 +6,13 @@ services are in `services`, environments and what they inherit in `environments`
 
 from __future__ import annotations
 
+import re
 from graphlib import CycleError, TopologicalSorter
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from slipway_host import commit_message
+from slipway_host import app_names, commit_message
 from slipway_host import environments as inheritance
 from slipway_host.environments import MODE, WAIT, Environment, Mode, Scan, Wait
 from slipway_host.errors import nearest
@@ -62,6 +63,9 @@ __all__ = [
 ]
 
 
+VALUES_PARTS = ("{app}", "{service}", "{environment}")
+
+
 class Author(Model):
     """Who makes the commits in the GitOps repository."""
 
@@ -87,7 +91,8 @@ class GitOps(Model):
     branch: Branch = Field("main", description="branch that is written")
     values: RelativePath = Field(
         "apps/{app}/values.yaml",
-        description="path of an application's values file; {app} is its name",
+        description="path of an application's values file; {app} is its name, {service} the service's key, "
+        "{environment} the environment's name",
     )
     digest: bool = Field(
         default=False,
@@ -119,8 +124,11 @@ class GitOps(Model):
 
     @model_validator(mode="after")
     def _one_file_per_application(self) -> Self:
-        if "{app}" not in self.values:
-            raise problem("values must contain {app}", "values")
+        for part in re.findall(r"\{[^{}]*\}", self.values):
+            if part not in VALUES_PARTS:
+                raise problem(f"unknown part {part}: there are {', '.join(VALUES_PARTS)}", "values")
+        if "{app}" not in self.values and "{service}" not in self.values:
+            raise problem("values must contain {app} or {service}", "values")
         return self
 
 
@@ -214,13 +222,7 @@ class Config(Model):
 
     @model_validator(mode="after")
     def _one_application_each(self) -> Self:
-        owners: dict[str, str] = {}
-        for name, service in self.services.items():
-            app = service.app or name
-            if app in owners:
-                at = ("services", name, "app") if service.app else ("services", name)
-                raise problem(f"services {owners[app]} and {name} share the application {app}", *at)
-            owners[app] = name
+        app_names.check(self.environments, {name: service.app for name, service in self.services.items()})
         return self
 
     @model_validator(mode="after")
@@ -243,12 +245,20 @@ class Config(Model):
             ) from None
         return self
 
+    def application(self, name: str, environment: str) -> str:
+        """Return the name of a service's application in the GitOps repository and in Argo CD.
+
+        Raises:
+            SettingsError: no such environment.
+        """
+        return app_names.name_of(self.environments, environment, name, self.services[name].app)
+
     def environment(self, name: str, service: str = "") -> Environment:
         """Return one environment with all that it inherits; `dev` and `prod` always exist (R2).
 
         Args:
             name: the environment.
-            service: for this service, whose own overrides are then in `namespace` and `build_args`.
+            service: for this service, whose own overrides are then in `app`, `namespace` and `build_args`.
 
         Raises:
             SettingsError: no such environment.

@@ -64,7 +64,7 @@ def effective(document: Document, environment: str, services: Iterable[str] = ()
             tree["gitops"][key] = Value(value=value, origin=found.of_environment(key))
     if place.registry:
         tree["registry"] = Value(value=place.registry, origin=found.of_environment("registry"))
-    own = {"extends", "services", "namespace", "branch", "mode", "wait", "registry", "build_args"}
+    own = {"extends", "services", "app", "namespace", "branch", "mode", "wait", "registry", "build_args"}
     tree |= {"environment": {"name": Value(value=environment, origin="--environment")}}
     tree["environment"] |= found.model(place, without=own, inherited=True)
     tree["services"] = {
@@ -130,6 +130,7 @@ def _service(config: Config, found: _Origins, environment: str, name: str) -> Tr
     target = targets.target_of(config, name, environment=environment, commit=NO_COMMIT)
     tree = found.model(service, "services", name)
     _fill(tree, "app", target.app)
+    tree["app"] = _application(found, tree["app"], target.app, name)
     _fill(tree["workload"], "name", target.workload_name)
     _fill(tree["secrets"], "name", target.secrets.name)
     if target.database:
@@ -159,6 +160,12 @@ def _service(config: Config, found: _Origins, environment: str, name: str) -> Tr
         below = tree["buildArgs"] if isinstance(tree["buildArgs"], dict) else {}
         tree["buildArgs"] = {**below, **over}
     return tree
+
+
+def _application(found: _Origins, own: Value, app: str, name: str) -> Value:
+    """Return the application's name, with the environment that named it where one did."""
+    at = ("services", name, "app") if _said(found, "services", name, "app") else ("app",)
+    return Value(value=app, origin=found.of_environment(*at)) if _said(found, *at) else own
 
 
 def _said(found: _Origins, *location: str) -> bool:

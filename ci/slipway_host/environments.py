@@ -8,7 +8,17 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import Field
 
 from slipway_host.errors import SettingsError, nearest, quote
-from slipway_host.names import Branch, DnsLabel, EnvName, ImagePrefix, Model, Namespace, Severity, problem
+from slipway_host.names import (
+    AppPattern,
+    Branch,
+    DnsLabel,
+    EnvName,
+    ImagePrefix,
+    Model,
+    Namespace,
+    Severity,
+    problem,
+)
 from slipway_host.notices import Notifications
 
 if TYPE_CHECKING:
@@ -72,6 +82,7 @@ class Scan(Model):
 class ServiceOverride(Model):
     """How one service differs in one environment; it wins over everything else."""
 
+    app: AppPattern | None = Field(None, description="application of this service here")
     namespace: Namespace | None = Field(None, description="namespace of this service here")
     build_args: dict[EnvName, str] = Field(
         default_factory=dict, description="build arguments of this service here, over all others"
@@ -99,6 +110,12 @@ class Environment(Model):
         None,
         description="registry and namespace of this environment's images; needed where its build arguments "
         "differ: a tag names one image. Default: the top level's",
+    )
+    app: AppPattern | None = Field(
+        None,
+        description="applications here, where one GitOps branch or one Argo CD has those of several "
+        "environments: {app} is the service's own, {environment} the environment's name, as in "
+        "{app}-{environment}; default: {app}",
     )
     namespace: Namespace | None = Field(None, description="namespace of all services here")
     rollback: Literal["manual", "automatic"] = Field(
@@ -196,7 +213,7 @@ def resolve(written: Mapping[str, Environment], name: str, service: str = "") ->
     Args:
         written: the environments of `slipway.yaml`.
         name: which one.
-        service: for this service; its override is then in `namespace` and `build_args`.
+        service: for this service; its override is then in `app`, `namespace` and `build_args`.
 
     Raises:
         SettingsError: no such environment.

@@ -50,6 +50,8 @@ EMAIL_ADDRESS = re.compile(
 KNOWN_HOST = re.compile(
     r"(@cert-authority )?[^\s#@][^\s]* (ssh|ecdsa|sk)-[A-Za-z0-9@.-]+ [A-Za-z0-9+/]+=*( [ -~]*)?"
 )
+# A DNS label of which {app} and {environment} are parts.
+APP_PATTERN = re.compile(r"(?=[a-z0-9{])(?:[-a-z0-9]|\{app\}|\{environment\}){1,63}(?<!-)")
 URL_PATH = re.compile(r"/[!-~]{0,255}")
 MEMORY = re.compile(r"[1-9][0-9]{0,5}[MG]i")
 PLATFORM = re.compile(r"[a-z0-9]{1,20}/[a-z0-9_]{1,20}(/v[0-9]{1,2})?")
@@ -129,9 +131,11 @@ _EMAIL = "an email address"
 _HTTPS = "an https address without credentials"
 _HOST = "a line of known_hosts, like `git.acme.example ssh-ed25519 AAAA…`"
 _MEMORY = "an amount of memory, like 256Mi"
+_APP = "a DNS label, of which {app} and {environment} may be parts, like {app}-{environment}"
 _PLATFORM = "a platform, like linux/arm64"
 
 DnsLabel = Annotated[str, _check(DNS_LABEL, _LABEL), _schema(DNS_LABEL, _LABEL)]
+AppPattern = Annotated[str, _check(APP_PATTERN, _APP), _schema(APP_PATTERN, _APP)]
 Namespace = Annotated[DnsLabel, _not_in(RESERVED_NAMESPACES, "namespace")]
 ImagePrefix = Annotated[str, _check(IMAGE_PREFIX, _PREFIX), _schema(IMAGE_PREFIX, _PREFIX)]
 ImageReference = Annotated[

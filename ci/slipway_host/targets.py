@@ -33,6 +33,19 @@ def registry_of(config: Config, environment: str) -> str:
     return config.environment(environment).registry or config.registry
 
 
+def values_path(config: Config, name: str, environment: str) -> str:
+    """Return the path of a service's values file in the GitOps repository."""
+    parts = {
+        "{app}": config.application(name, environment),
+        "{service}": name,
+        "{environment}": environment,
+    }
+    path = config.gitops.values
+    for part, value in parts.items():
+        path = path.replace(part, value)
+    return path
+
+
 def target_of(
     config: Config,
     name: str,
@@ -56,7 +69,7 @@ def target_of(
         SettingsError: a default name cannot be used; the message says which key to write.
     """
     service, place = config.services[name], config.environment(environment, name)
-    app = service.app or name
+    app = config.application(name, environment)
     namespace = place.namespace or service.namespace or config.namespace or app
     if namespace in RESERVED_NAMESPACES:
         raise SettingsError(
@@ -72,7 +85,7 @@ def target_of(
         commit=commit,
         repository=f"{registry_of(config, environment)}/{name}",
         namespace=namespace,
-        values=config.gitops.values.replace("{app}", app),
+        values=values_path(config, name, environment),
         argocd_namespace=config.argocd.namespace,
         argocd_server=config.argocd.server or "",
         workload_kind=service.workload.kind,

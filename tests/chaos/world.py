@@ -14,6 +14,7 @@ from typing import Any
 from slipway_lab import argocd, command, credentials, demo, gitserver, lab
 from slipway_lab.kubernetes import kubeconfig_path, kubectl
 from slipway_lab.layout import GIT, REGISTRY, Layout
+from support.sql import administer, drop
 
 DRIVER = Path(__file__).with_name("driver.py")
 CLUSTER = "https://kubernetes.default.svc"
@@ -28,17 +29,6 @@ with (here / "calls").open("a") as calls:
 kind = {{"apiVersion": "client.authentication.k8s.io/v1", "kind": "ExecCredential"}}
 print(json.dumps({{**kind, "status": {{"token": (here / "token").read_text()}}}}))
 """
-
-
-def administer(layout: Layout, script: str) -> str:
-    """Run SQL as the server's administrator, by the pod's own psql, and return what it printed."""
-    psql = ["psql", "-q", "-A", "-t", "-U", "postgres", "-v", "ON_ERROR_STOP=1"]
-    password = 'read -r PGPASSWORD; export PGPASSWORD; exec "$@"'
-    return kubectl(
-        layout,
-        *("-n", "infra", "exec", "-i", "postgresql-0", "--", "sh", "-c", password, "sh", *psql),
-        stdin=credentials.read(layout, "postgres") + "\n" + script,
-    )
 
 
 @dataclass(frozen=True)
@@ -175,8 +165,7 @@ class World:
         words = ("-n", "argocd", "delete", "application", service, "--ignore-not-found", "--timeout=60s")
         kubectl(self.layout, *words)
         kubectl(self.layout, "delete", "namespace", service, "--ignore-not-found", "--wait=false")
-        name = service.replace("-", "_")
-        self.sql(f"DROP DATABASE IF EXISTS {name} WITH (FORCE);\nDROP ROLE IF EXISTS {name};\n")
+        drop(self.layout, service)
 
     def sql(self, script: str) -> str:
         """Run a script as the server's administrator and return what it printed."""

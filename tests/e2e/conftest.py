@@ -9,11 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from slipway_lab import argocd, command, credentials, demo, gitserver, lab
+from slipway_lab import argocd, command, demo, gitserver, lab
 from slipway_lab.errors import LabError
 from slipway_lab.kubernetes import kubectl
 from slipway_lab.layout import Layout
 from support.app import RECEIPTS, App
+from support.sql import drop
 
 
 @pytest.fixture(scope="session")
@@ -76,17 +77,7 @@ class World:
         applications = ("application", *self.renamed.values())
         kubectl(self.layout, "-n", "argocd", "delete", *applications, "--timeout=90s")
         kubectl(self.layout, "delete", "namespace", self.namespace, "--ignore-not-found", "--wait=false")
-        drop = "".join(
-            f"DROP DATABASE IF EXISTS {name} WITH (FORCE);\nDROP ROLE IF EXISTS {name};\n"
-            for name in (new.replace("-", "_") for new in self.renamed.values())
-        )
-        psql = ["psql", "-q", "-U", "postgres", "-v", "ON_ERROR_STOP=1"]
-        password = 'read -r PGPASSWORD; export PGPASSWORD; exec "$@"'
-        kubectl(
-            self.layout,
-            *("-n", "infra", "exec", "-i", "postgresql-0", "--", "sh", "-c", password, "sh", *psql),
-            stdin=credentials.read(self.layout, "postgres") + "\n" + drop,
-        )
+        drop(self.layout, *self.renamed.values())
 
     def _forget_receipts(self, work: Path) -> None:
         """Remove what runs have kept, on top of what others keep meanwhile."""

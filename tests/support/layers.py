@@ -9,6 +9,7 @@ LAYERS = {
         "document",
         "dockerfile",
         "environments",
+        "app_names",
         "errors",
         "kpi_report",
         "kpi_targets",

@@ -15,6 +15,7 @@ from slipway_lab import credentials, gitserver
 from slipway_lab.kubernetes import apply, kubeconfig_path, kubectl
 from slipway_lab.layout import GIT, REGISTRY, Layout
 from support.host_side import HostSide, host_side
+from support.sql import administer, drop
 from support.world_images import Images
 from support.worlds import deployment
 
@@ -101,12 +102,8 @@ class PlannedWorld:
         """Take everything away again."""
         kubectl(self.layout, "-n", "argocd", "delete", "application", self.name, "--ignore-not-found")
         kubectl(self.layout, "delete", "namespace", self.name, "--ignore-not-found", "--wait=false")
-        role = self.name
-        self.psql(
-            f"DROP DATABASE IF EXISTS {role} WITH (FORCE)",
-            f"DROP ROLE IF EXISTS {role}",
-            f"DROP ROLE IF EXISTS {role}_reader",
-        )
+        drop(self.layout, self.name)
+        self.psql(f"DROP ROLE IF EXISTS {self.name}_reader")
         self.images.remove()
         shutil.rmtree(gitserver.repository(self.layout, self.repository))
 
@@ -171,12 +168,7 @@ class PlannedWorld:
 
     def psql(self, *statements: str, database: str = "postgres") -> str:
         """Run SQL as the administrator."""
-        script = "".join(f"{one};\n" for one in statements)
-        password = 'read -r PGPASSWORD; export PGPASSWORD; exec "$@"'
-        command = ["psql", "-qAt", "-U", "postgres", "-v", "ON_ERROR_STOP=1", "-d", database]
-        where = ("-n", "infra", "exec", "-i", "postgresql-0", "--", "sh", "-c", password, "sh")
-        word = credentials.read(self.layout, "postgres")
-        return kubectl(self.layout, *where, *command, stdin=f"{word}\n{script}")
+        return administer(self.layout, "".join(f"{one};\n" for one in statements), database=database)
 
     def objects(self, kinds: str, namespace: str = "") -> list[Json]:
         """Return objects of a namespace, its own without one."""

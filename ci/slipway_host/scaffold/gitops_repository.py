@@ -48,7 +48,7 @@ def scaffold(
     outcome = Outcome()
     git = targets.git_settings(config, environment=environment, username="slipway", token=None)
     found = [targets.target_of(config, name, environment=environment, commit=NOBODY) for name in services]
-    folder, rest = _folder(config.gitops.values)
+    folder, rest = _folder(config.gitops.values, environment)
     common = {"repository": git.url, "branch": git.branch, "argocd": config.argocd.namespace, "chart": CHART}
     name = git.url.rstrip("/").removesuffix(".git").rpartition("/")[2].rpartition(":")[2]
     for path, text in templates.chart().items():
@@ -56,13 +56,16 @@ def scaffold(
     for target in found:
         _application(tree, target, outcome, common=common, project=project)
     include = posixpath.join("*", rest, "app.yaml")
+    # One root for each environment's folder: the second one to be written takes nothing from the first.
+    own = "{environment}" in config.gitops.values
     root = {
-        "name": name,
+        "name": f"{name}-{environment}" if own else name,
         "folder": folder or ".",
         "include": include,
         "shown": posixpath.join(folder, include),
     }
-    outcome.offer(tree, "root.yaml", templates.render("gitops/root.yaml", **common, **root))
+    root_file = f"root-{environment}.yaml" if own else "root.yaml"
+    outcome.offer(tree, root_file, templates.render("gitops/root.yaml", **common, **root))
     for namespace in [] if project else sorted({target.namespace for target in found}):
         limits = templates.render("gitops/project.yaml", **common, project=namespace, namespace=namespace)
         outcome.offer(tree, f"cluster/project-{namespace}.yaml", limits)
@@ -72,10 +75,10 @@ def scaffold(
     outcome.offer(
         tree,
         "README.md",
-        templates.render("gitops/README.md", **common, name=name, folder_of_app=at),
+        templates.render("gitops/README.md", **common, name=name, folder_of_app=at, root=root_file),
         compare=False,
     )
-    outcome.steps = _steps(outcome, found, branch=git.branch, tool=tool)
+    outcome.steps = _steps(outcome, found, branch=git.branch, root=root_file, tool=tool)
     return outcome
 
 
@@ -110,13 +113,16 @@ def _application(
     outcome.offer(tree, target.values, text, compare=False)
 
 
-def _folder(values: str) -> tuple[str, str]:
+def _folder(values: str, environment: str) -> tuple[str, str]:
     """Return what stands before and after the application's folder in `gitops.values`."""
-    before, _, after = posixpath.dirname(values).partition("{app}")
+    folder = posixpath.dirname(values).replace("{environment}", environment)
+    part = "{app}" if "{app}" in folder else "{service}"
+    before, _, after = folder.partition(part)
     if (
-        "{app}" not in posixpath.dirname(values)
+        part not in folder
         or (before and not before.endswith("/"))
         or after[:1] not in {"", "/"}
+        or "{" in before + after
     ):
         raise SettingsError(
             f"gitops.values is {values}: an application has no folder there, which its app.yaml needs",
@@ -140,7 +146,7 @@ def _rights(config: Config, found: list[Target]) -> str:
     return templates.render("gitops/rbac-head") + rights.as_yaml(manifests)
 
 
-def _steps(outcome: Outcome, found: list[Target], *, branch: str, tool: str) -> list[Step]:
+def _steps(outcome: Outcome, found: list[Target], *, branch: str, root: str, tool: str) -> list[Step]:
     apps = ", ".join(target.app for target in found)
     commit = f"git add --all && git commit -m 'Add {apps}' && git push origin HEAD:{branch}"
     once = "once, as the cluster's administrator"
@@ -148,7 +154,7 @@ def _steps(outcome: Outcome, found: list[Target], *, branch: str, tool: str) -> 
         *([(commit, "in the GitOps repository, as the next two")] if outcome.new else []),
         ("kubectl apply --server-side -f cluster/", f"{once}: the projects' limits, the pipeline's rights"),
         (
-            "kubectl apply --server-side -f root.yaml",
+            f"kubectl apply --server-side -f {root}",
             f"{once}, where no root application has every app.yaml already",
         ),
         (f"{tool} doctor", "in the service's repository; then"),

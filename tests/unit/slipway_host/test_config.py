@@ -186,7 +186,13 @@ def test_other_addresses_and_those_with_credentials_are_refused(address: str) ->
 
 
 def test_one_values_file_for_all_applications_is_refused() -> None:
-    assert "{app}" in wrong(gitops={**MINIMAL["gitops"], "values": "values.yaml"})
+    assert "{app} or {service}" in wrong(gitops={**MINIMAL["gitops"], "values": "values.yaml"})
+    assert "{app} or {service}" in wrong(gitops={**MINIMAL["gitops"], "values": "{environment}/values.yaml"})
+
+
+def test_parts_of_the_values_path_are_those_that_there_are() -> None:
+    said = wrong(gitops={**MINIMAL["gitops"], "values": "{env}/{app}.yaml"})
+    assert "unknown part {env}: there are {app}, {service}, {environment}" in said
 
 
 @pytest.mark.parametrize("user", ["postgres\n", "a'b", "Admin", "-U", ""])
@@ -209,6 +215,13 @@ def test_a_cache_is_an_absolute_path() -> None:
 def test_two_services_cannot_share_an_application() -> None:
     services = {"api": {}, "backend": {"app": "api"}}
     assert "share the application api" in wrong(services=services)
+    said = wrong(services={"api": {}, "ui": {}}, environments={"eu": {"app": "shop-{environment}"}})
+    assert "services api and ui share the application shop-eu in eu" in said
+    # Neither do they where one of them is elsewhere in that environment only.
+    own = {"eu": {"services": {"ui": {"app": "api"}}}}
+    assert "services api and ui share the application api in eu" in wrong(
+        services={"api": {}, "ui": {}}, environments=own
+    )
 
 
 def test_prod_never_publishes_latest() -> None:

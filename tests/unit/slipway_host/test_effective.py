@@ -152,6 +152,16 @@ def test_the_page_is_yaml_of_the_values_that_count() -> None:
     assert api["test"]["caches"] == ["/go", "/a,b"]
 
 
+def test_an_application_is_named_by_whoever_named_it() -> None:
+    text = TEXT.replace("    branch: release\n", "    branch: release\n    app: live-{app}\n")
+    text = text.replace("{namespace: eu,", "{app: shop, namespace: eu,")
+    assert "    app: live-ui" in shown("prod", text)
+    assert origins("prod", text)["services.ui.app"] == "environment prod (slipway.yaml:9)"
+    assert origins("eu", text)["services.ui.app"] == "environment eu (slipway.yaml:18)"
+    assert origins("eu", text)["services.api-server.app"] == "environment prod (slipway.yaml:9)"
+    assert origins("dev", text)["services.ui.app"] == "default"
+
+
 def test_only_the_chosen_services_are_shown() -> None:
     found = YAML(typ="safe").load(shown("dev", services=("ui",)))
     assert list(found["services"]) == ["ui"]

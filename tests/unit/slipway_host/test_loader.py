@@ -104,6 +104,12 @@ def test_what_is_wrong_is_named_with_its_line(old: str, new: str, expected: str)
 @pytest.mark.parametrize(
     ("more", "expected"),
     [
+        (
+            "a:\n    app: A",
+            "10: environments.a.app: 'A' is not a DNS label, of which {app} and",
+        ),
+        ("a:\n    app: '{env}-x'", "10: environments.a.app: '{env}-x' is not a DNS label"),
+        (f"a:\n    app: '{'x' * 60}-{{app}}'", "10: environments.a.app: 'xxx"),
         ("prod:\n    latest: true", "10: environments.prod.latest: prod never publishes `latest`"),
         ("eu:\n    extends: prd", "10: environments.eu.extends: unknown environment 'prd'"),
         ("a:\n    extends: a", "10: environments.a.extends: environments extend each other in a circle"),
@@ -186,7 +192,7 @@ def test_merged_keys_and_anchors_count() -> None:
 def test_only_keys_of_the_same_place_are_near() -> None:
     assert "health" in allowed_keys(("services", "api"))
     assert "dockerfile" not in allowed_keys(("gitops",))
-    assert allowed_keys(("environments", "x", "services", "api")) == ["buildArgs", "namespace"]
+    assert allowed_keys(("environments", "x", "services", "api")) == ["app", "buildArgs", "namespace"]
     assert allowed_keys(("services", "api", "test")) == [
         "caches", "command", "image", "junit", "postgres", "timeoutS",
     ]  # fmt: skip

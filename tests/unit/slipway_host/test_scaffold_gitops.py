@@ -129,7 +129,23 @@ def test_values_may_be_elsewhere(tmp_path: Path, values: str, path: str, include
     assert "cluster/rbac-x.yaml" in new
 
 
-@pytest.mark.parametrize("values", ["values/{app}.yaml", "apps/x-{app}/values.yaml"])
+def test_environments_in_one_repository_have_a_root_each(tmp_path: Path) -> None:
+    config = load_config(CONFIG.format(values="envs/{environment}/{service}/values.yaml"))
+    for environment in ("dev", "prod"):
+        new = scaffold(Tree(tmp_path), config, environment=environment, services=["x"])
+        new.write(tmp_path)
+        root = yaml((tmp_path / f"root-{environment}.yaml").read_text())
+        assert root["metadata"]["name"] == f"a-{environment}"
+        assert root["spec"]["source"]["path"] == f"envs/{environment}"
+        assert root["spec"]["source"]["directory"]["include"] == "*/app.yaml"
+        assert (tmp_path / f"envs/{environment}/x/app.yaml").exists()
+        assert f"kubectl apply --server-side -f root-{environment}.yaml" in [step[0] for step in new.steps]
+    assert not (tmp_path / "root.yaml").exists()
+
+
+@pytest.mark.parametrize(
+    "values", ["values/{app}.yaml", "apps/x-{app}/values.yaml", "{service}/{app}/values.yaml"]
+)
 def test_an_application_without_a_folder_is_refused(tmp_path: Path, values: str) -> None:
     with pytest.raises(SettingsError, match="has no folder there"):
         run(tmp_path, load_config(CONFIG.format(values=values)))

@@ -105,6 +105,47 @@ def test_a_connection_string_that_cannot_be_used_is_refused_before_anything_is_d
     assert "canary" not in str(caught.value)
 
 
+ENVIRONMENTS = {
+    "dev": {"app": "{app}-{environment}"},
+    "prod": {"extends": "dev", "services": {"game-api": {"app": "live"}}},
+    "eu": {"extends": "dev", "namespace": "shop"},
+}
+
+
+@pytest.mark.parametrize(
+    ("environment", "app", "namespace", "database"),
+    [
+        ("dev", "game-api-dev", "game-api-dev", "game_api_dev"),
+        ("prod", "live", "live", "live"),
+        ("eu", "game-api-eu", "shop", "game_api_eu"),
+    ],
+)
+def test_an_environment_s_application_names_all_that_is_its_own(
+    environment: str, app: str, namespace: str, database: str
+) -> None:
+    found = target_of(
+        config({"database": {}}, environments=ENVIRONMENTS),
+        "game-api",
+        environment=environment,
+        commit="0" * 40,
+    )
+    assert found.database
+    assert (found.app, found.workload_name, found.namespace) == (app, app, namespace)
+    assert (found.secrets.name, found.database.name) == (f"{app}-secrets", database)
+    assert found.values == f"apps/{app}/values.yaml"
+    assert found.repository == "ghcr.io/acme/game-api"  # promoted as it is: the same image everywhere
+
+
+def test_the_values_file_may_stand_in_a_folder_of_its_environment() -> None:
+    gitops = {
+        "repository": "https://github.com/acme/gitops",
+        "values": "{environment}/{service}/{app}/values.yaml",
+    }
+    made = config(gitops=gitops, environments=ENVIRONMENTS)
+    found = target_of(made, "game-api", environment="eu", commit="0" * 40)
+    assert found.values == "eu/game-api/game-api-eu/values.yaml"
+
+
 def test_the_digest_is_written_beside_the_tag_on_request() -> None:
     wanted = config(gitops={"repository": "https://github.com/acme/gitops", "digest": True})
     assert target_of(wanted, "game-api", environment="dev", commit="0" * 40).write_digest
