@@ -32,6 +32,7 @@ GROUPS = {
         *("test", "test_reports", "scan", "scan_reports", "build", "image", "push", "sbom", "sign", "verify"),
         *("secrets", "database", "migrate", "gitops", "sync", "smoke"),
     ),
+    "Previews": ("preview", "previews", "remove_preview"),
     "Look": ("plan", "status", "diagnose", "history", "record", "report", "logs", "metrics", "kpis", "cost"),
     "Set up": ("init", "init_gitops", "config", "doctor", "rbac"),
 }

@@ -39,7 +39,8 @@ def check(written: Mapping[str, Environment], services: Mapping[str, str | None]
     Raises:
         PydanticCustomError: for a validator to pass on.
     """
-    for environment in ("", *environments.known_environments(written)):
+    known = [environments.example(key) for key in environments.known_environments(written)]
+    for environment in ("", *known):
         owners: dict[str, str] = {}
         for name, own in services.items():
             app = name_of(written, environment, name, own)

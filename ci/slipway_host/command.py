@@ -92,6 +92,18 @@ COMMANDS = {
         "stop, list or let go deploys of services",
         "slipway-host hold --service api --reason 'breaks logins'\n  slipway-host hold --service api --lift",
     ),
+    "preview": (
+        "make the applications of a preview, as copies, and wait until Argo CD has them",
+        "slipway-host preview --environment pr-42",
+    ),
+    "previews": (
+        "list the previews in the GitOps repository, the oldest change first",
+        "slipway-host previews",
+    ),
+    "remove-preview": (
+        "take a preview away: its applications, databases and namespaces",
+        "slipway-host remove-preview --environment pr-42 --confirm pr-42",
+    ),
     "undo": (
         "emergency: return workloads to earlier pods at once, and suspend Argo CD's automated sync",
         "slipway-host undo --service api",
@@ -119,6 +131,7 @@ COMMANDS = {
 GROUPS = {
     "deliver": ("deploy", "rollback", "hold"),
     "one step of a deploy": ("secrets", "database", "migrate", "gitops", "sync", "smoke"),
+    "previews": ("preview", "previews", "remove-preview"),
     "look": ("plan", "status", "diagnose", "history", "report", "logs", "metrics", "kpis", "cost"),
     "set up": ("init", "init-gitops", "doctor", "rbac", "config"),
     "rarely": ("rotate", "undo", "resume"),
@@ -126,7 +139,7 @@ GROUPS = {
 """Where each command stands in the help."""
 WITH_IMAGES = ("deploy", "plan", "migrate", "gitops", "smoke")
 """Commands about the images of a commit, which a receipt may name."""
-WITHOUT_CLUSTER = ("config", "history", "hold", "init", "init-gitops", "kpis", "rbac", "report")
+WITHOUT_CLUSTER = ("config", "history", "hold", "init", "init-gitops", "kpis", "previews", "rbac", "report")
 
 
 def parser() -> argparse.ArgumentParser:

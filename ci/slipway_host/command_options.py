@@ -128,6 +128,17 @@ OPTIONS = {
         BY,
         _switch("--lift", "lift the hold of the tag, without one all of them"),
     ),
+    "previews": (AS_JSON,),
+    "remove-preview": (
+        Flag(
+            ("--confirm",),
+            {
+                "required": True,
+                "metavar": "NAME",
+                "help": "the preview's name once more, since its databases and everything in them go",
+            },
+        ),
+    ),
     "undo": (_number("--to-revision", 0, "revision as in kubectl rollout history, 0 for the one before"), BY),
     "rotate": (
         APP_SECRET,

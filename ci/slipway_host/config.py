@@ -23,6 +23,7 @@ from slipway_host.names import (
     CommitMessage,
     DnsLabel,
     EmailAddress,
+    EnvironmentKey,
     GitAddress,
     HttpsAddress,
     ImagePrefix,
@@ -210,8 +211,10 @@ class Config(Model):
     signing: Signing = Field(Signing(), description="signatures of the images")
     cost: Cost = Field(Cost(), description="costs of what runs")
     kpis: Kpis = Field(Kpis(), description="KPIs and their targets")
-    environments: dict[DnsLabel, Environment] = Field(
-        default_factory=dict, description="environments; dev and prod are there without being written"
+    environments: dict[EnvironmentKey, Environment] = Field(
+        default_factory=dict,
+        description="environments; dev and prod are there without being written, and a key like pr-* is for "
+        "all of that kind: pr-1, pr-2",
     )
     services: dict[DnsLabel, Service] = Field(min_length=1, description="what is deployed, by name")
 

@@ -65,6 +65,8 @@ def effective(document: Document, environment: str, services: Iterable[str] = ()
     if place.registry:
         tree["registry"] = Value(value=place.registry, origin=found.of_environment("registry"))
     own = {"extends", "services", "app", "namespace", "branch", "mode", "wait", "registry", "build_args"}
+    if place.preview is None:
+        own.add("preview")
     tree |= {"environment": {"name": Value(value=environment, origin="--environment")}}
     tree["environment"] |= found.model(place, without=own, inherited=True)
     tree["services"] = {

@@ -9,17 +9,19 @@ from pydantic import Field
 
 from slipway_host.errors import SettingsError, nearest, quote
 from slipway_host.names import (
+    DNS_LABEL,
     AppPattern,
     Branch,
     DnsLabel,
     EnvName,
     ImagePrefix,
     Model,
-    Namespace,
+    NamespacePattern,
     Severity,
     problem,
 )
 from slipway_host.notices import Notifications
+from slipway_host.preview_model import Preview  # noqa: TC001 - pydantic reads the annotation
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -83,7 +85,7 @@ class ServiceOverride(Model):
     """How one service differs in one environment; it wins over everything else."""
 
     app: AppPattern | None = Field(None, description="application of this service here")
-    namespace: Namespace | None = Field(None, description="namespace of this service here")
+    namespace: NamespacePattern | None = Field(None, description="namespace of this service here")
     build_args: dict[EnvName, str] = Field(
         default_factory=dict, description="build arguments of this service here, over all others"
     )
@@ -117,7 +119,12 @@ class Environment(Model):
         "environments: {app} is the service's own, {environment} the environment's name, as in "
         "{app}-{environment}; default: {app}",
     )
-    namespace: Namespace | None = Field(None, description="namespace of all services here")
+    namespace: NamespacePattern | None = Field(
+        None, description="namespace of all services here; {app} and {environment} are filled in"
+    )
+    preview: Preview | None = Field(
+        None, description="of a pattern: its environments are copies of another one, made on request"
+    )
     rollback: Literal["manual", "automatic"] = Field(
         "manual",
         description="automatic: a deploy whose new version does not become healthy fails and returns to the "
@@ -174,14 +181,15 @@ def _layers(written: Mapping[str, Environment], name: str, below: tuple[str, ...
     if name in below:
         circle = " extends ".join([*below[below.index(name) :], name])
         raise SettingsError(f"environments extend each other in a circle: {circle}")
-    known = known_environments(written)
-    if name not in known:
+    key = key_of(written, name)
+    if key is None:
+        known = known_environments(written)
         there = f"there are {', '.join(known)}{nearest(name, known)}"
         raise SettingsError(
             f"unknown environment {quote(name, limit=80)!r}: {there}",
             next_command="the same command with --environment=<one of them>",
         )
-    own = written.get(name)
+    own = written.get(key)
     found: list[Layer] = []
     if own is not None and own.extends:
         found = _layers(written, own.extends, (*below, name))
@@ -189,8 +197,22 @@ def _layers(written: Mapping[str, Environment], name: str, below: tuple[str, ...
         found.append(Layer(name=name, built_in=True, data=BUILT_IN[name]))
     if own is not None:
         data = own.model_dump(exclude_unset=True, by_alias=True)
-        found.append(Layer(name=name, built_in=False, data=data))
+        found.append(Layer(name=key, built_in=False, data=data))
     return found
+
+
+def key_of(written: Iterable[str], name: str) -> str | None:
+    """Return under which key an environment is written: its name, else the longest pattern that fits it."""
+    keys = known_environments(written)
+    if name in keys:
+        return name
+    fitting = [key for key in keys if key.endswith("*") and name.startswith(key[:-1]) and name != key[:-1]]
+    return max(fitting, key=len) if fitting and DNS_LABEL.fullmatch(name) else None
+
+
+def example(key: str) -> str:
+    """Return the name of an environment that is written under a key: of pr-*, pr-1."""
+    return key.replace("*", "1")
 
 
 def known_environments(written: Iterable[str]) -> list[str]:
@@ -218,6 +240,11 @@ def resolve(written: Mapping[str, Environment], name: str, service: str = "") ->
     Raises:
         SettingsError: no such environment.
     """
+    if name.endswith("*"):
+        raise SettingsError(
+            f"{quote(name, limit=80)} is a pattern of environments, and not one of them",
+            next_command=f"the same command with --environment={example(quote(name, limit=80))}",
+        )
     data: dict[str, Any] = {}
     for layer in layers(written, name):
         data = merged(data, layer.data)
@@ -239,6 +266,8 @@ def check(written: Mapping[str, Environment], services: Iterable[str]) -> None:
             found = layers(written, name)
         except SettingsError as error:
             raise problem(error.cause, "environments", name, "extends") from None
+        if environment.preview:
+            _check_preview(written, name, environment.preview)
         for service in environment.services:
             if service not in names:
                 raise problem(
@@ -253,3 +282,13 @@ def check(written: Mapping[str, Environment], services: Iterable[str]) -> None:
             raise problem(
                 f"{why} never publishes `latest` (R2): set latest: false", "environments", name, "latest"
             )
+
+
+def _check_preview(written: Mapping[str, Environment], name: str, preview: Preview) -> None:
+    at = ("environments", name, "preview")
+    if not name.endswith("*"):
+        raise problem(f"previews are many: write it of a pattern, like {name}-*", *at)
+    if key_of(written, preview.from_) != preview.from_:
+        known = [key for key in known_environments(written) if not key.endswith("*")]
+        there = f"there are {', '.join(known)}{nearest(preview.from_, known)}"
+        raise problem(f"unknown environment {preview.from_!r}: {there}", *at, "from")

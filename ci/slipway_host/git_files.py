@@ -59,14 +59,15 @@ class Files:
         return found
 
     async def names(self, folder: str, *, at: str | None = None) -> dict[str, str]:
-        """Return the regular files anywhere in a folder: path → name in the object database.
+        """Return the regular files anywhere in a folder, "" for all: path → name in the object database.
 
         They are those at `head` or at another commit of the copy.
         """
         commit = at or self.head
         if not commit:
             return {}
-        listed = await self._program.local("ls-tree", "-r", "-z", commit, "--", f"{folder}/")
+        below = ("--", f"{folder}/") if folder else ()
+        listed = await self._program.local("ls-tree", "-r", "-z", commit, *below)
         lines = (line.partition("\t") for line in listed.decode(errors="replace").split("\0") if line)
         return {path: about.split()[2] for about, _, path in lines if about.startswith("100")}
 

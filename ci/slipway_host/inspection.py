@@ -198,6 +198,8 @@ async def rbac(
     asked = []
     for target in call.targets:
         every = rights.rights(target, postgres)
+        if call.config.environment(call.environment, target.service).preview:
+            every = rights.for_previews(target, every)
         asked += rights.for_plan(target, every) if for_plan else every
     if sync_windows:
         asked += [right for target in call.targets for right in rights.sync_windows(target)]

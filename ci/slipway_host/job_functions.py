@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from slipway_host import inspection, intervention, reckoning, report_file, retreat
+from slipway_host import (
+    inspection,
+    intervention,
+    preview_list,
+    previewing,
+    reckoning,
+    report_file,
+    retreat,
+)
 from slipway_host.way_back import Wish
 
 if TYPE_CHECKING:
@@ -48,9 +56,12 @@ FUNCTIONS: dict[str, Callable[[Call, argparse.Namespace], Awaitable[Outcome]]] =
     ),
     "logs": _logs,
     "metrics": lambda call, o: inspection.metrics(call, match=o.match),
+    "preview": lambda call, _: previewing.preview(call),
+    "previews": lambda call, o: preview_list.previews(call, as_json=o.as_json),
     "rbac": lambda call, o: inspection.rbac(
         call, account=o.account, account_namespace=o.account_namespace, sync_windows=o.sync_windows
     ),
+    "remove-preview": lambda call, o: previewing.remove(call, confirm=o.confirm),
     "report": lambda call, o: report_file.report(call, run=o.run, days=o.days, output=o.output),
     "resume": lambda call, _: intervention.resume(call),
     "rollback": _rollback,

@@ -52,6 +52,8 @@ KNOWN_HOST = re.compile(
 )
 # A DNS label of which {app} and {environment} are parts.
 APP_PATTERN = re.compile(r"(?=[a-z0-9{])(?:[-a-z0-9]|\{app\}|\{environment\}){1,63}(?<!-)")
+# One environment, or as many as there are names for the *.
+ENVIRONMENT = re.compile(DNS_LABEL.pattern + r"(-\*)?")
 URL_PATH = re.compile(r"/[!-~]{0,255}")
 MEMORY = re.compile(r"[1-9][0-9]{0,5}[MG]i")
 PLATFORM = re.compile(r"[a-z0-9]{1,20}/[a-z0-9_]{1,20}(/v[0-9]{1,2})?")
@@ -132,11 +134,14 @@ _HTTPS = "an https address without credentials"
 _HOST = "a line of known_hosts, like `git.acme.example ssh-ed25519 AAAA…`"
 _MEMORY = "an amount of memory, like 256Mi"
 _APP = "a DNS label, of which {app} and {environment} may be parts, like {app}-{environment}"
+_ENVIRONMENT = "an environment's name (a DNS label), or a pattern of names like pr-*"
 _PLATFORM = "a platform, like linux/arm64"
 
 DnsLabel = Annotated[str, _check(DNS_LABEL, _LABEL), _schema(DNS_LABEL, _LABEL)]
+EnvironmentKey = Annotated[str, _check(ENVIRONMENT, _ENVIRONMENT), _schema(ENVIRONMENT, _ENVIRONMENT)]
 AppPattern = Annotated[str, _check(APP_PATTERN, _APP), _schema(APP_PATTERN, _APP)]
 Namespace = Annotated[DnsLabel, _not_in(RESERVED_NAMESPACES, "namespace")]
+NamespacePattern = Annotated[AppPattern, _not_in(RESERVED_NAMESPACES, "namespace")]
 ImagePrefix = Annotated[str, _check(IMAGE_PREFIX, _PREFIX), _schema(IMAGE_PREFIX, _PREFIX)]
 ImageReference = Annotated[
     str, _check(IMAGE_REFERENCE, "an image reference"), _schema(IMAGE_REFERENCE, "an image reference")

@@ -59,6 +59,8 @@ environments:
   extends something else keeps the built-in `prod` on top; `dev` that extends something else is only that.
 - `prod`, and what extends it, never publishes `latest`.
 - `null` takes an inherited value away: `namespace: null`.
+- A key like `pr-*` is for every environment of that kind, as `--environment=pr-42` names one: a name of its
+  own wins over a pattern, a longer pattern over a shorter one. [Previews](previews.md) are made of such.
 
 Where several places say something of a service, the first of these wins:
 
@@ -164,7 +166,8 @@ def _kind(field: dict[str, Any]) -> str:
         case "array":
             kind = f"list: {_kind(field['items'])}"
         case "object":
-            kind = f"map of {_kind(_values(field))}"
+            inner = _values(field)
+            kind = f"map of {_kind(inner)}" if inner else "map"
         case "integer" | "number":
             kind = f"number, {field['minimum']} to {field['maximum']}"
         case "boolean":

@@ -185,6 +185,28 @@ def for_plan(target: Target, asked: Iterable[Right]) -> list[Right]:
     return [*found, *(replace(right, use="plan") for right in sync_windows(target))]
 
 
+def for_previews(target: Target, asked: Iterable[Right]) -> list[Right]:
+    """Return a preview's rights as those of every preview: their namespaces and Applications are yet to be.
+
+    Args:
+        target: the service in one of them.
+        asked: all of its rights there.
+    """
+    everywhere = [
+        replace(
+            right,
+            namespace="" if right.namespace == target.namespace else right.namespace,
+            name="" if right.name in {target.namespace, target.app} else right.name,
+        )
+        for right in asked
+    ]
+    whole = [
+        Right(namespace="", resource="namespaces", verb=verb, use=use)
+        for verb, use in (("create", "secrets"), ("delete", "remove-preview"))
+    ]
+    return list(dict.fromkeys([*everywhere, *whole]))
+
+
 async def denied(kube: KubeClient, asked: Iterable[Right]) -> list[Right]:
     """Return those that this account does not have, by the API server's own word.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Literal
 
+from slipway_host import environments
 from slipway_host.errors import SettingsError
 from slipway_host.names import RESERVED_NAMESPACES, RESERVED_ROLES, SQL_NAME
 from slipway_host.services import JWT_KEY
@@ -70,7 +71,16 @@ def target_of(
     """
     service, place = config.services[name], config.environment(environment, name)
     app = config.application(name, environment)
-    namespace = place.namespace or service.namespace or config.namespace or app
+    # In its own namespace, what a preview has is called as in the environment that it copies.
+    named = config.application(name, place.preview.from_) if place.preview else app
+    namespace = namespace_of(config, name, environment)
+    if place.preview and not (environment in app and environment in namespace):
+        # What is its own by name, `remove-preview` takes away.
+        raise SettingsError(
+            f"preview {environment} of {name} would be application {app} in namespace {namespace}, which are "
+            f"not its own: write {{environment}} into `app` and `namespace` of "
+            f"environments.{environments.key_of(config.environments, environment)}"
+        )
     if namespace in RESERVED_NAMESPACES:
         raise SettingsError(
             f"service {name} would go to namespace {namespace}, which is reserved: write `namespace`"
@@ -89,13 +99,15 @@ def target_of(
         argocd_namespace=config.argocd.namespace,
         argocd_server=config.argocd.server or "",
         workload_kind=service.workload.kind,
-        workload_name=service.workload.name or app,
+        workload_name=service.workload.name or named,
         health_path=service.health.path,
         health_port=service.health.port,
         health_stable_s=service.health.stable_s,
-        database=_database(service.database, app) if service.database else None,
+        database=_database(service.database, app, own=environment if place.preview else "")
+        if service.database
+        else None,
         secrets=SecretsSettings(
-            name=wanted.name or f"{app}-secrets",
+            name=wanted.name or f"{named}-secrets",
             generate=dict(wanted.generate),
             compose=dict(wanted.compose),
             asked=wanted.given,
@@ -108,16 +120,25 @@ def target_of(
     )
 
 
-def _database(database: Database, app: str) -> DatabaseSettings:
+def namespace_of(config: Config, name: str, environment: str) -> str:
+    """Return the namespace of a service in an environment."""
+    service, place = config.services[name], config.environment(environment, name)
+    app = config.application(name, environment)
+    found = place.namespace or (None if place.preview else service.namespace or config.namespace) or app
+    return found.replace("{app}", app).replace("{environment}", environment)
+
+
+def _database(database: Database, app: str, *, own: str) -> DatabaseSettings:
     # Injective (fault 7): a DNS label has no underscore, so no two applications meet in one name.
     default = app.replace("-", "_")
-    name = database.name or default
+    suffix = f"_{own.replace('-', '_')}" if own else ""
+    name = f"{database.name}{suffix}" if database.name else default
     usable = SQL_NAME.fullmatch(name) and name not in RESERVED_ROLES and not name.startswith("pg_")
     if not usable:
         raise SettingsError(
             f"application {app} gives no usable database name ({name!r}): write `database.name`"
         )
-    role = database.role or name
+    role = f"{database.role}{suffix}" if database.role else name
     if role in database.read_only:
         raise SettingsError(f"application {app}: role {role} owns the database and cannot be in `readOnly`")
     return DatabaseSettings(

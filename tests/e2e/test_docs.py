@@ -24,7 +24,7 @@ from slipway_lab.kubernetes import kubectl
 from slipway_lab.layout import GIT, REGISTRY, Layout
 from support.app import CALL_S
 from support.pages import Command, unlike
-from support.typed import BESIDE, CHANGING, FIRST, INSTALLING, SETTLED, in_order, reads, typed
+from support.typed import BESIDE, CHANGING, FIRST, INSTALLING, PREVIEWS, SETTLED, in_order, reads, typed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -166,6 +166,13 @@ def _as_the_pages_have_it(shop: App, home: Path) -> None:
     )
     clone = home / "gitops"
     command.run(["git", "clone", "--quiet", gitserver.repository(shop.layout, argocd.GITOPS), clone])
+    own = {
+        "extends": "dev",
+        "app": "{app}-{environment}",
+        "namespace": f"{shop.name}-{{environment}}",
+        "preview": {"from": "dev"},
+    }
+    config = config.replace("\nservices:\n", f"\nenvironments:\n  pr-*: {json.dumps(own)}\nservices:\n")
     for part in ("api", "ui", "worker"):
         config = config.replace(f"\n  {shop.name}-{part}:\n", f"\n  {part}:\n    app: {shop.name}-{part}\n")
         values = clone / "apps" / f"{shop.name}-{part}" / "values.yaml"
@@ -224,7 +231,7 @@ def test_every_command_of_the_pages_does_what_the_page_says(desk: Desk) -> None:
     _after_the_deploy(desk)
     desk.type_side_by_side(*([one] for one in in_order(SETTLED)))
     reading = [[one] for one in typed() if reads(one)]
-    desk.type_side_by_side(in_order(CHANGING), in_order(BESIDE), *reading)
+    desk.type_side_by_side(in_order(CHANGING), in_order(BESIDE), in_order(PREVIEWS), *reading)
     assert desk.trouble == [], "\n\n".join(desk.trouble)
 
 

@@ -67,7 +67,15 @@ BESIDE = (
 )
 """Run one after the other, beside those that change what is deployed."""
 
-NAMED = (*INSTALLING, *FIRST, *SETTLED, *CHANGING, *BESIDE)
+PREVIEWS = (
+    "dagger call --environment=pr-42 preview --service=api",
+    "dagger call --environment=pr-42 deploy --service=api",
+    "dagger call previews --service=api",
+    "dagger call --environment=pr-42 remove-preview --service=api --confirm=pr-42",
+)
+"""Run one after the other, beside all of those: they are in a namespace of their own."""
+
+NAMED = (*INSTALLING, *FIRST, *SETTLED, *CHANGING, *BESIDE, *PREVIEWS)
 READING = {"build", "config", "cost", "history", "init", "kpis", "record", "report", "scan-reports"}
 """Functions that read: every other command that calls one of them is run beside those."""
 

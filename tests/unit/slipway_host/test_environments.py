@@ -9,7 +9,7 @@ import pytest
 from pydantic import ValidationError
 
 from slipway_host.config import Config
-from slipway_host.environments import Environment, Scan
+from slipway_host.environments import Environment, Scan, key_of
 from slipway_host.errors import SettingsError
 
 
@@ -178,3 +178,34 @@ def test_age_of_the_database_is_limited_where_the_gate_fails_unless_said_otherwi
     unlimited = config(prod={"scan": {"maxDatabaseAgeDays": None}})
     assert unlimited.environment("prod").scan.max_database_age_days is None
     assert "greater than or equal to 1" in wrong(prod={"scan": {"maxDatabaseAgeDays": 0}})
+
+
+PATTERNS: dict[str, Any] = {
+    "pr-*": {"extends": "dev", "namespace": "previews-{environment}"},
+    "pr-big-*": {"namespace": "big-{environment}"},
+    "pr-7": {"namespace": "seven"},
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "key"),
+    [("pr-1", "pr-*"), ("pr-big-1", "pr-big-*"), ("pr-7", "pr-7"), ("pr-big", "pr-*"), ("prod", "prod")],
+)
+def test_an_environment_is_its_own_words_or_those_of_the_longest_pattern(name: str, key: str) -> None:
+    assert key_of(PATTERNS, name) == key
+
+
+@pytest.mark.parametrize("name", ["pr-", "pr", "qa-1", "pr-1/x", "pr-A", "pr-1-", "PR-1", f"pr-{'1' * 61}"])
+def test_what_no_pattern_fits_is_unknown(name: str) -> None:
+    with pytest.raises(SettingsError, match="unknown environment"):
+        config(**PATTERNS).environment(name)
+
+
+def test_a_pattern_inherits_as_any_environment() -> None:
+    found = config(**PATTERNS).environment("pr-1")
+    assert (found.latest, found.namespace) == (True, "previews-{environment}")
+
+
+def test_a_pattern_itself_is_no_environment() -> None:
+    with pytest.raises(SettingsError, match="is a pattern of environments"):
+        config(**PATTERNS).environment("pr-*")

@@ -104,6 +104,10 @@ def test_what_is_wrong_is_named_with_its_line(old: str, new: str, expected: str)
 @pytest.mark.parametrize(
     ("more", "expected"),
     [
+        ("a:\n    preview: {from: dev}", "10: environments.a.preview: previews are many: write it of a"),
+        ("a-*:\n    preview: {from: de}", "10: environments.a-*.preview.from: unknown environment 'de'"),
+        ("a-*:\n    preview: {from: a-1}", "10: environments.a-*.preview.from: unknown environment 'a-1'"),
+        ("'*':\n    latest: true", "9: environments.*: '*' is not an environment's name"),
         (
             "a:\n    app: A",
             "10: environments.a.app: 'A' is not a DNS label, of which {app} and",

@@ -16,6 +16,7 @@ from slipway_host.rights import (
     as_yaml,
     denied,
     for_plan,
+    for_previews,
     manifests,
     policy,
     rights,
@@ -75,6 +76,17 @@ def test_migration_and_smoke_test_need_jobs_where_the_service_is_and_only_then(m
     jobs = {f"{verb} jobs.batch in namespace mosuon" for verb in verbs}
     with_jobs = replace(TARGET, **more)
     assert set(words(rights(with_jobs, POSTGRES))) - set(words(rights(TARGET, POSTGRES))) == jobs
+
+
+def test_rights_of_a_preview_hold_for_those_that_are_yet_to_be() -> None:
+    target = replace(TARGET, app="api-pr-1", namespace="shop-pr-1", environment="pr-1")
+    found = for_previews(target, rights(target, POSTGRES))
+    assert not any("pr-1" in f"{right}" for right in found)
+    said = words(found)
+    assert "get secrets api-secrets" in said
+    assert "patch applications.argoproj.io in namespace argocd" in said
+    assert {"create namespaces", "delete namespaces", "get namespaces"} <= set(said)
+    assert not any(right.resource == "secrets" and right.verb in {"list", "watch"} for right in found)
 
 
 def test_reading_projects_is_no_right_that_a_deploy_needs() -> None:

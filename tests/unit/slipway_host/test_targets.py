@@ -146,6 +146,52 @@ def test_the_values_file_may_stand_in_a_folder_of_its_environment() -> None:
     assert found.values == "eu/game-api/game-api-eu/values.yaml"
 
 
+PREVIEWS: dict[str, dict[str, Any]] = {
+    "dev": {"namespace": "shop"},
+    "pr-*": {"extends": "dev", "preview": {"from": "dev"}, "app": "{app}-{environment}"},
+}
+
+
+def preview(environment: str, service: dict[str, Any], **pattern: Any) -> Target:
+    written = {**PREVIEWS, "pr-*": {**PREVIEWS["pr-*"], **pattern}}
+    made = config(service, environments=written)
+    return target_of(made, "game-api", environment=environment, commit="0" * 40)
+
+
+def test_a_preview_has_its_own_application_namespace_and_database() -> None:
+    found = preview("pr-7", {"database": {}}, namespace="shop-{environment}")
+    assert (found.app, found.namespace, found.environment) == ("game-api-pr-7", "shop-pr-7", "pr-7")
+    assert found.values == "apps/game-api-pr-7/values.yaml"
+    assert found.database == DatabaseSettings(name="game_api_pr_7", role="game_api_pr_7")
+
+
+def test_in_its_namespace_a_preview_s_things_are_called_as_in_what_it_copies() -> None:
+    found = preview("pr-7", {}, namespace="shop-{environment}")
+    assert (found.workload_name, found.secrets.name) == ("game-api", "game-api-secrets")
+
+
+def test_a_database_that_is_named_is_a_preview_s_own_as_well() -> None:
+    named = {"database": {"name": "game", "role": "player"}}
+    found = preview("pr-7", named, namespace="shop-{environment}").database
+    assert found == DatabaseSettings(name="game_pr_7", role="player_pr_7")
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [{}, {"namespace": "shop-previews"}, {"namespace": "shop-{environment}", "app": "{app}-preview"}],
+)
+def test_a_preview_that_would_share_something_is_refused(pattern: dict[str, Any]) -> None:
+    with pytest.raises(SettingsError, match=r"not its own: write .environment. into `app` and `namespace`"):
+        preview("pr-7", {}, **pattern)
+
+
+def test_a_preview_s_namespace_follows_its_application_where_nothing_is_said() -> None:
+    written = {"pr-*": {"preview": {"from": "dev"}, "app": "{app}-{environment}"}}
+    made = config({"namespace": "elsewhere"}, environments=written)
+    found = target_of(made, "game-api", environment="pr-7", commit="0" * 40)
+    assert found.namespace == "game-api-pr-7"
+
+
 def test_the_digest_is_written_beside_the_tag_on_request() -> None:
     wanted = config(gitops={"repository": "https://github.com/acme/gitops", "digest": True})
     assert target_of(wanted, "game-api", environment="dev", commit="0" * 40).write_digest
