@@ -1,7 +1,6 @@
 """R16, fault 94: an emergency undo that Argo CD does not heal away, and the way back from it."""
 
 import shutil
-import ssl
 from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack, asynccontextmanager
 from dataclasses import replace
@@ -100,8 +99,7 @@ async def least_rights(
                 yield kube, KubernetesApplications(kube)
                 return
             policy = printed([target], role=world.name, account=world.name)
-            trust = ssl.create_default_context(cafile=str(layout.ca))
-            token = stack.enter_context(account(layout, world.name, policy, trust))
+            token = stack.enter_context(account(layout, world.name, policy))
             yield kube, over_server(layout, token)
 
 
