@@ -17,6 +17,8 @@ from slipway_lab.layout import GIT, REGISTRY, Layout
 
 DRIVER = Path(__file__).with_name("driver.py")
 CLUSTER = "https://kubernetes.default.svc"
+OVER_SERVER = "slipway-server.yaml"
+"""The source's other configuration: the same services, by Argo CD's own API."""
 GIT_AS: tuple[str, ...] = ("-c", "user.name=t", "-c", "user.email=t@t.invalid")
 PLUGIN = """\
 #!{python}
@@ -231,7 +233,9 @@ class World:
             "scanner": {"databases": ["10.86.0.1:5001/aquasecurity/trivy-db:2"]},
             "services": {name: {**one, "namespace": name} for name in self.services},
         }
-        (self.source / "slipway.yaml").write_text(json.dumps(config, indent=2) + "\n")
+        server = {"server": argocd.URL, "ca": self.layout.ca.read_text()}
+        for name, one in {"slipway.yaml": config, OVER_SERVER: {**config, "argocd": server}}.items():
+            (self.source / name).write_text(json.dumps(one, indent=2) + "\n")
         command.run(["git", "init", "--quiet", "--initial-branch=main", self.source])
         self.commit_source("Start")
 
