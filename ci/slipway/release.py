@@ -8,8 +8,8 @@ from slipway import foreseen, trust
 from slipway.calls import call_of
 from slipway.chain import Chain
 from slipway.checkout import Checkout
-from slipway.fallback import fall_back
 from slipway.inputs import Stage, say
+from slipway.retreat import verifier
 from slipway.work import Work, cluster, open_works
 from slipway_host import receipt
 from slipway_host.caller import command
@@ -85,6 +85,8 @@ class Release:
     async def _deploy(
         self, call: "Call", checkout: Checkout, works: list[Work], plan: "Plan | None", teller: "Teller"
     ) -> list[Chain]:
+        from slipway_host.fallback import fall_back
+
         first = works[0]
         means = await trust.check_required(works)
         accounts = await call.accounts()
@@ -114,5 +116,5 @@ class Release:
             hold_back(checkout.config, chains)
             await commit_images(chains, source_url=checkout.url, ancestors=ancestors[0])
             await together(*(partial(chain.guarded, chain.arrive) for chain in chains))
-            await fall_back(call, chains, accounts, kube)
+            await fall_back(call, chains, accounts, kube, verify=verifier(works))
         return chains

@@ -190,6 +190,7 @@ LAYERS = {
         "diagnosis_release",
         "diagnosis_runs",
         "doctor",
+        "fallback",
         "notifications",
         "inspection",
         "intervention",
