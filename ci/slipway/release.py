@@ -10,7 +10,7 @@ from slipway.chain import Chain
 from slipway.checkout import Checkout
 from slipway.inputs import Stage, say
 from slipway.retreat import verifier
-from slipway.work import Work, cluster, open_works
+from slipway.work import Work, open_works
 from slipway_host import receipt
 from slipway_host.caller import command
 from slipway_host.passage import commit_images, hold_back
@@ -90,11 +90,11 @@ class Release:
         first = works[0]
         means = await trust.check_required(works)
         accounts = await call.accounts()
-        async with cluster(self._inputs) as kube:
+        async with call.cluster() as kube:
             chains = [
                 Chain(
                     work,
-                    work.delivery(kube, call.run_id),
+                    call.delivery(work.target, kube),
                     accounts,
                     signs=means.signs,
                     verifies=means.signs or first.environment.require_signature,

@@ -120,6 +120,8 @@ async def doctor(
         report_only: no error, whatever was found.
     """
     async with AsyncExitStack() as stack:
+        # Argo CD's own API is asked also where the cluster cannot be reached.
+        stack.push_async_callback(call.leave)
 
         async def kube() -> KubeClient:
             return await stack.enter_async_context(call.cluster())

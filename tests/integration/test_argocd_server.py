@@ -28,7 +28,7 @@ from support.argocd_account import account, over_server, printed, spelled
 from support.argocd_world import BY_HAND, NAMES, RUNNING_S, World
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import AsyncIterator, Callable, Iterator
 
     from slipway_host.applications_server import ServerApplications
     from slipway_lab.layout import Layout
@@ -50,9 +50,10 @@ def token(layout: Layout, world: World) -> Iterator[str]:
         yield found
 
 
-@pytest.fixture(scope="module")
-def server(layout: Layout, token: str) -> ServerApplications:
-    return over_server(layout, token)
+@pytest.fixture
+async def server(layout: Layout, token: str) -> AsyncIterator[ServerApplications]:
+    async with over_server(layout, token) as found:
+        yield found
 
 
 async def test_our_commit_is_applied_with_our_mark_by_the_tokens_account(
@@ -82,6 +83,16 @@ async def test_an_application_with_automated_sync_gets_it_from_the_branch(
     commit = world.publish()
     done = await world.sync(server, "automatic", commit)
     assert (done.status, done.outputs["revision"]) == (Status.SUCCEEDED, commit)
+
+
+async def test_all_looks_share_one_connection(
+    world: World, server: ServerApplications, handshakes: Callable[[], int]
+) -> None:
+    target = world.target("manual")
+    for _ in range(20):
+        await server.read(target)
+    await server.windows(await server.read(target))
+    assert handshakes() == 1
 
 
 async def test_a_foreign_sync_is_waited_for_and_ended_only_where_that_is_asked(
@@ -135,8 +146,11 @@ async def test_a_token_that_is_no_good_is_refused_by_name_and_never_quoted(
         "forged": argocd_token.token(layout, argocd_token.ACCOUNT)[:-6] + "AAAAAA",
         "unknown": argocd_token.token(layout, "nobody"),
     }[broken]
-    with pytest.raises(AccessDeniedError, match=r"does not accept ARGOCD_AUTH_TOKEN: .*HTTP 401") as caught:
-        await over_server(layout, given).read(world.target("manual"))
+    async with over_server(layout, given) as applications:
+        with pytest.raises(
+            AccessDeniedError, match=r"does not accept ARGOCD_AUTH_TOKEN: .*HTTP 401"
+        ) as caught:
+            await applications.read(world.target("manual"))
     assert given not in f"{caught.value} {caught.value!r}"
     assert "argocd account generate-token" in caught.value.next_command
 
@@ -144,12 +158,12 @@ async def test_a_token_that_is_no_good_is_refused_by_name_and_never_quoted(
 async def test_who_may_only_look_is_told_what_the_policy_lacks(layout: Layout, world: World) -> None:
     name = f"{world.name}-reader"
     with account(layout, name, spelled(f"{world.name}-*", "get", name=name)) as given:
-        reader = over_server(layout, given)
-        assert (await reader.read(world.target("manual"))).name == f"{world.name}-manual"
-        with pytest.raises(
-            DeniedError, match=r"denies POST .*permission denied: applications, sync"
-        ) as caught:
-            await world.sync(reader, "manual", world.publish())
+        async with over_server(layout, given) as reader:
+            assert (await reader.read(world.target("manual"))).name == f"{world.name}-manual"
+            with pytest.raises(
+                DeniedError, match=r"denies POST .*permission denied: applications, sync"
+            ) as caught:
+                await world.sync(reader, "manual", world.publish())
     assert "dagger call rbac" in caught.value.next_command
 
 
@@ -161,30 +175,35 @@ async def test_an_application_that_is_missing_or_hidden_is_said_to_be_either(
     ):
         await server.read(world.target("none"))
     name = f"{world.name}-blind"
-    with account(layout, name, "") as given, pytest.raises(DeniedError, match="there is none, or"):
-        await over_server(layout, given).read(world.target("manual"))
+    with account(layout, name, "") as given:
+        async with over_server(layout, given) as blind:
+            with pytest.raises(DeniedError, match="there is none, or"):
+                await blind.read(world.target("manual"))
 
 
 async def test_a_server_that_is_away_or_nobody_vouches_for_is_told_apart(
     layout: Layout, world: World, token: str
 ) -> None:
-    away = over_server(layout, token, url=f"https://{HOST}:8449")
-    with pytest.raises(ServiceUnavailableError, match=f"Argo CD at {HOST} does not answer") as caught:
-        await away.read(world.target("manual"))
-    assert caught.value.next_command == f"curl https://{HOST}:8449/api/version"
-    with pytest.raises(DeadlineError, match=f"could not be read in 5 s: Argo CD at {HOST} does not answer"):
-        await argocd.sync(
-            away,
-            world.target("manual"),
-            commit="c" * 40,
-            contains=partial(gitops.contains, world.git, "c" * 40),
-            run_id="run-1",
-            report=silent,
-            deadline_s=5,
-        )
+    async with over_server(layout, token, url=f"https://{HOST}:8449") as away:
+        with pytest.raises(ServiceUnavailableError, match=f"Argo CD at {HOST} does not answer") as caught:
+            await away.read(world.target("manual"))
+        assert caught.value.next_command == f"curl https://{HOST}:8449/api/version"
+        late = f"could not be read in 5 s: Argo CD at {HOST} does not answer"
+        with pytest.raises(DeadlineError, match=late):
+            await argocd.sync(
+                away,
+                world.target("manual"),
+                commit="c" * 40,
+                contains=partial(gitops.contains, world.git, "c" * 40),
+                run_id="run-1",
+                report=silent,
+                deadline_s=5,
+            )
     other = trustme.CA().cert_pem.bytes().decode()
-    with pytest.raises(SettingsError, match="nobody vouches for the certificate of Argo CD at"):
-        await over_server(layout, token, ca=other).read(world.target("manual"))
+    async with over_server(layout, token, ca=other) as distrusted:
+        with pytest.raises(SettingsError, match="nobody vouches for the certificate of Argo CD at"):
+            await distrusted.read(world.target("manual"))
     # The git server answers in its place, and is no Argo CD.
-    with pytest.raises(SettingsError, match=r"is argocd\.server the address of Argo CD's own API"):
-        await over_server(layout, token, url=GIT).read(world.target("manual"))
+    async with over_server(layout, token, url=GIT) as elsewhere:
+        with pytest.raises(SettingsError, match=r"is argocd\.server the address of Argo CD's own API"):
+            await elsewhere.read(world.target("manual"))

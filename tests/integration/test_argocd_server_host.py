@@ -147,34 +147,29 @@ async def test_doctor_asks_argo_cd_and_not_the_cluster_what_the_account_may(
 ) -> None:
     service, name = target.service, f"{target.app}-some"
 
-    async def rights(applications: ServerApplications) -> Result:
-        return (await examined(applications, weak, target, postgres))[f"argocd rights: {service}"]
+    async def seen(token: str) -> dict[str, Result]:
+        async with over_server(layout, token) as applications:
+            return await examined(applications, weak, target, postgres)
 
-    found = await examined(over_server(layout, token), weak, target, postgres)
-    checks = (
-        "argocd server",
-        *(f"{one}: {service}" for one in ("argocd rights", "rights", "sync windows")),
-    )
-    for check in checks:
+    found = await seen(token)
+    named = (f"{one}: {service}" for one in ("argocd rights", "rights", "sync windows"))
+    for check in ("argocd server", *named):
         assert found[check].status is CheckStatus.OK, found[check]
     assert f"at {HOST}, as {target.app}" in found["argocd server"].found
 
+    rights = f"argocd rights: {service}"
     with account(layout, name, spelled(target.app, "get", "sync", name=name)) as given:
-        said = await rights(over_server(layout, given))
-    assert (said.status, said.found.partition(": ")[2]) == (
-        CheckStatus.WARNING,
-        "update (undo and resume)",
-    )
+        said = (await seen(given))[rights]
+    assert (said.status, said.found.partition(": ")[2]) == (CheckStatus.WARNING, "update (undo and resume)")
     with account(layout, name, spelled(target.app, "get", name=name)) as given:
-        said = await rights(over_server(layout, given))
+        said = (await seen(given))[rights]
     assert said.status is CheckStatus.FAILED
     assert "sync (sync, and the end of a foreign sync)" in said.found
 
-    refused = over_server(layout, argocd_token.token(layout, "nobody"))
-    found = await examined(refused, weak, target, postgres)
+    found = await seen(argocd_token.token(layout, "nobody"))
     assert found["argocd server"].status is CheckStatus.FAILED
     assert "does not accept ARGOCD_AUTH_TOKEN" in found["argocd server"].found
-    assert found[f"argocd rights: {service}"].status is CheckStatus.SKIPPED
+    assert found[rights].status is CheckStatus.SKIPPED
 
 
 async def examined(

@@ -100,7 +100,8 @@ async def least_rights(
                 return
             policy = printed([target], role=world.name, account=world.name)
             token = stack.enter_context(account(layout, world.name, policy))
-            yield kube, over_server(layout, token)
+            async with over_server(layout, token) as applications:
+                yield kube, applications
 
 
 @pytest.mark.parametrize("server", [False, True], ids=["kubernetes", "argocd server"])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import ssl
 import time
-from contextlib import contextmanager
+from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Any
 
 import anyio.lowlevel
@@ -18,7 +18,7 @@ from slipway_lab import argocd, argocd_token
 from slipway_lab.kubernetes import apply, kubectl
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import AsyncIterator, Iterator, Sequence
 
     from slipway_host.settings import PostgresSettings, Target
     from slipway_lab.layout import Layout
@@ -27,14 +27,21 @@ Json = dict[str, Any]
 KNOWN_S = 20
 
 
-def over_server(layout: Layout, token: str, *, url: str = argocd.URL, ca: str = "") -> ServerApplications:
-    """Return Argo CD's Applications by its own API, as whoever has the token."""
+@asynccontextmanager
+async def over_server(
+    layout: Layout, token: str, *, url: str = argocd.URL, ca: str = ""
+) -> AsyncIterator[ServerApplications]:
+    """Give Argo CD's Applications by its own API, as whoever has the token."""
 
     async def given() -> SecretStr:
         await anyio.lowlevel.checkpoint()
         return SecretStr(token)
 
-    return ServerApplications(url, ca or layout.ca.read_text(), given)
+    found = ServerApplications(url, ca or layout.ca.read_text(), given)
+    try:
+        yield found
+    finally:
+        await found.close()
 
 
 def printed(targets: Sequence[Target], *, role: str, account: str) -> str:
