@@ -90,6 +90,11 @@ async def history(call: Call, *, limit: int, as_json: bool) -> Outcome:
             kept = {}
     for name, reading in kept.items():
         found[name] = histories.told(found[name], reading.receipts)
+        for one in histories.broken_off(reading.receipts, {entry.migration for entry in found[name]}):
+            call.report(
+                f"WARNING: {name}: the migration of {histories.broken(one)} failed after it had begun, and "
+                "may have changed the database in part"
+            )
         for line in reading.unreadable:
             call.report(f"WARNING: a receipt cannot be read: {line}")
     if as_json:

@@ -14,7 +14,7 @@ from support.receipts import document, service, stage
 from support.taken_back import DIGEST, taken_back
 from support.target import api_target
 
-A, B, C, D = ("aaaa1111" * 5, "bbbb2222" * 5, "cccc3333" * 5, "dddd4444" * 5)
+A, B, C, D, E = (one * 5 for one in ("aaaa1111", "bbbb2222", "cccc3333", "dddd4444", "eeee5555"))
 TARGET = api_target(
     environment="dev",
     commit=C,
@@ -244,8 +244,8 @@ async def test_the_warning_names_exactly_the_deploys_whose_migration_ran(remote:
 async def test_a_migration_whose_run_brought_no_commit_is_known_by_its_receipt(remote: Remote) -> None:
     settings = replace(remote.settings, receipts="slipway-receipts")
 
-    async def keep(day: int, commit: str, job: str, *, written: str = "") -> None:
-        stages = [stage("migrate", job=job)]
+    async def keep(day: int, commit: str, job: str, *, written: str = "", how: str = "Succeeded") -> None:
+        stages = [stage("migrate", how, **({"job": job} if job else {}))]
         if written:
             stages.append(stage("gitops", commit=written))
         told = document(
@@ -262,22 +262,32 @@ async def test_a_migration_whose_run_brought_no_commit_is_known_by_its_receipt(r
     await keep(4, C, "api-migrate-cccc3333-00000000")
     await keep(2, B, "api-migrate-bbbb2222-00000000")
     await keep(3, D, "api-migrate-dddd4444-00000000", written="d" * 40)
+    # It failed half way, and again, and then it could not be started; the other one came through at last.
+    for day, job in ((5, "api-migrate-eeee5555-00000000"), (6, "api-migrate-eeee5555-00000000"), (7, "")):
+        await keep(day, E, job, how="Failed")
+    await keep(8, C, "api-migrate-cccc3333-00000000", how="Failed")
     async with git.clone(settings, protocols=("file",)) as copy:
         await copy.fetch()
         way = await rollback.find(copy, MIGRATING, to="", revert="")
         assert way
-        found = await rollback.uncommitted(copy, settings.receipts, MIGRATING, way)
-        assert [(one.receipt.commit, one.receipt.run[:8]) for one in found] == [(C, "20990801")]
+        found = await rollback.with_runs(copy, settings.receipts, MIGRATING, way)
+        assert [(one.receipt.commit, one.receipt.run[:8]) for one in found.uncommitted] == [(C, "20990801")]
+        assert [(one.receipt.commit, one.receipt.run[:8]) for one in found.broken_off] == [(E, "20990806")]
         later = replace(way, since="2100-01-01T00:00:00+00:00")
         for nothing in (
-            await rollback.uncommitted(copy, "", MIGRATING, way),
-            await rollback.uncommitted(copy, settings.receipts, TARGET, way),
-            await rollback.uncommitted(copy, settings.receipts, MIGRATING, later),
+            await rollback.with_runs(copy, "", MIGRATING, way),
+            await rollback.with_runs(copy, settings.receipts, TARGET, way),
+            await rollback.with_runs(copy, settings.receipts, MIGRATING, later),
         ):
-            assert nothing == ()
-    said = rollback.warning(replace(way, uncommitted=found), MIGRATING)
+            assert (nothing.uncommitted, nothing.broken_off) == ((), ())
+    said = rollback.warning(found, MIGRATING)
     assert "in 2 deploy(s) since aaaa1111: bbbb2222bbbb (Job api-migrate-bbbb2222-00000000), " in said
-    assert "cccc3333cccc (run 20990801T000000-000a, no commit)" in said
+    assert "cccc3333cccc (run 20990801T000000-000a, no commit); " in said
+    half_way = "a migration failed after it had begun, in 1 run(s) since aaaa1111, and may have changed the "
+    half_way += "database in part: eeee5555eeee (run 20990806T000000-000a, Job api-migrate-eeee5555-00000000)"
+    assert said.endswith(half_way + UNCHANGED.format("aaaa1111"))
+    alone = replace(found, migrations=(), uncommitted=(), unsaid=0)
+    assert rollback.warning(alone, MIGRATING) == f"api: {half_way}{UNCHANGED.format('aaaa1111')}"
 
 
 async def test_a_hold_placed_between_read_and_push_stops_the_deploy(
