@@ -6,7 +6,7 @@ import datetime as dt
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from slipway_host import history, receipts, values
+from slipway_host import history, migration_record, receipts, values
 from slipway_host.caller import command
 from slipway_host.errors import ConflictError, NotFoundError, SettingsError
 from slipway_host.holds import Hold
@@ -123,7 +123,7 @@ def _way(entries: Sequence[Entry], there: Entry) -> Way:
         source=there.source,
         digest=there.digest,
         known=True,
-        migrations=history.migrated(newer, entries[at:]),
+        migrations=migration_record.migrated(newer, entries[at:]),
         unsaid=sum(not entry.migration and entry.kind != history.ROLLBACK for entry in newer),
         since=there.when,
         jobs=frozenset(entry.migration for entry in entries),
@@ -171,11 +171,11 @@ async def with_runs(copy: Clone, branch: str, target: Target, way: Way) -> Way:
     kept = (await receipts.held(copy, at or "", [target], since=since))[target.service]
     found: dict[str, Stored] = {}
     for one in kept.receipts:
-        job = history.migration_of(one, failed=False)
+        job = migration_record.job_of(one, failed=False)
         if job and job not in way.jobs and not one.receipt.gitops_commit:
             # Newest first: of several runs that found the same Job, the one that ran it stays.
             found[job] = one
-    failed = history.broken_off(kept.receipts, way.jobs)
+    failed = migration_record.broken_off(kept.receipts, way.jobs)
     return replace(way, uncommitted=tuple(found.values()), broken_off=failed)
 
 
@@ -198,7 +198,7 @@ def warning(way: Way, target: Target) -> str:
         deploys = f"{way.unsaid} deploy(s)" if way.unsaid else "the deploys"
         said = f"{target.service} has a migration ({' '.join(target.migration.command)[:80]}), which ran "
         said += f"before each of {deploys} since {way.tag}"
-    if broken := [history.broken(one) for one in way.broken_off]:
+    if broken := [migration_record.told(one) for one in way.broken_off]:
         said += "; " if said else f"{target.service}: "
         said += f"a migration failed after it had begun, in {len(broken)} run(s) since {way.tag}, and may "
         said += f"have changed the database in part: {_listed(broken)}"

@@ -107,6 +107,7 @@ LAYERS = {
         "logs",
         "metrics",
         "migration",
+        "migration_record",
         "migration_turn",
         "namespaces",
         "plan",
