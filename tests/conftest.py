@@ -2,8 +2,10 @@
 
 import os
 import secrets
-from collections.abc import AsyncIterator, Iterator
+import ssl
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pydantic import SecretStr
@@ -41,6 +43,20 @@ def layout() -> Iterator[Layout]:
     yield found
     os.environ.clear()
     os.environ.update(before)
+
+
+@pytest.fixture
+def handshakes(monkeypatch: pytest.MonkeyPatch) -> Callable[[], int]:
+    """Count the TLS handshakes from here on, by OpenSSL's own word."""
+    made: list[ssl.SSLContext] = []
+    make = ssl.create_default_context
+
+    def create(**how: Any) -> ssl.SSLContext:
+        made.append(make(**how))
+        return made[-1]
+
+    monkeypatch.setattr(ssl, "create_default_context", create)
+    return lambda: sum(context.session_stats()["connect"] for context in made)
 
 
 @pytest.fixture

@@ -37,7 +37,7 @@ def call_of(inputs: Stage, checkout: Checkout, works: list[Work]) -> "Call":
         postgres=given.postgres,
         argocd_token=given.argocd_token,
         recipients=given.recipients,
-        cluster=partial(cluster, inputs),
+        connect=partial(cluster, inputs),
         report=say,
         by=inputs.git_username,
         commits=checkout,

@@ -3,7 +3,7 @@
 import datetime as dt
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from slipway import images
 from slipway.publisher import publish_all
@@ -41,12 +41,6 @@ class Chain(Passage):
         self._there: RemoteImage | None = None
         self._began = dt.datetime.now(dt.UTC)
         self._scans: dict[str, Findings] = {}
-        self.fallback: dict[str, Any] = {}
-
-    def document(self) -> dict[str, Any]:
-        """Return the service's part of the receipt, with the automatic rollback's, where there was one."""
-        found = super().document()
-        return {**found, "automaticRollback": self.fallback} if self.fallback else found
 
     async def prepare(self) -> None:
         """Everything up to the GitOps commit."""

@@ -8,9 +8,9 @@ from slipway import foreseen, trust
 from slipway.calls import call_of
 from slipway.chain import Chain
 from slipway.checkout import Checkout
-from slipway.fallback import fall_back
 from slipway.inputs import Stage, say
-from slipway.work import Work, cluster, open_works
+from slipway.retreat import verifier
+from slipway.work import Work, open_works
 from slipway_host import receipt
 from slipway_host.caller import command
 from slipway_host.passage import commit_images, hold_back
@@ -85,14 +85,16 @@ class Release:
     async def _deploy(
         self, call: "Call", checkout: Checkout, works: list[Work], plan: "Plan | None", teller: "Teller"
     ) -> list[Chain]:
+        from slipway_host.fallback import fall_back
+
         first = works[0]
         means = await trust.check_required(works)
         accounts = await call.accounts()
-        async with cluster(self._inputs) as kube:
+        async with call.cluster() as kube:
             chains = [
                 Chain(
                     work,
-                    work.delivery(kube, call.run_id),
+                    call.delivery(work.target, kube),
                     accounts,
                     signs=means.signs,
                     verifies=means.signs or first.environment.require_signature,
@@ -114,5 +116,5 @@ class Release:
             hold_back(checkout.config, chains)
             await commit_images(chains, source_url=checkout.url, ancestors=ancestors[0])
             await together(*(partial(chain.guarded, chain.arrive) for chain in chains))
-            await fall_back(call, chains, accounts, kube)
+            await fall_back(call, chains, accounts, kube, verify=verifier(works))
         return chains

@@ -120,8 +120,8 @@ class Work:
         from slipway_host.delivery import Delivery
 
         config = self.checkout.config
-        token = Given(self.inputs, config).argocd_token
-        applications = argocd_access.applications(config.argocd, kube, token)
+        own_api = argocd_access.server(config.argocd, Given(self.inputs, config).argocd_token)
+        applications = argocd_access.applications(own_api, kube)
         return Delivery(target=self.target, kube=kube, applications=applications, run_id=run_id, report=say)
 
 

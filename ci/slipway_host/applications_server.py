@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import ssl
-from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 import anyio
@@ -35,7 +34,8 @@ REFRESH_S = 5.0
 class ServerApplications:
     """Applications as an account of Argo CD may see and change them.
 
-    A connection for each question: they are few, and nothing has to be closed in the end.
+    All questions of a run share its connections: a wait looks each second, and would else make a new one for
+    each look. Who has asked anything has to `close` in the end.
 
     Args:
         url: address of the server.
@@ -45,25 +45,34 @@ class ServerApplications:
 
     def __init__(self, url: str, ca: str | None, token: Callable[[], Awaitable[SecretStr]]) -> None:
         self._url, self._ca, self._token = url, ca, token
-        self._trust: ssl.SSLContext | None = None
+        self._server: ArgoCDServer | None = None
+        self._connecting = anyio.Lock()
         self.secrets: tuple[SecretStr, ...] = ()
 
-    @asynccontextmanager
-    async def open(self) -> AsyncIterator[ArgoCDServer]:
-        """Give the account at the server.
+    async def server(self) -> ArgoCDServer:
+        """Return the account at the server, the same until `close`.
 
         Raises:
             SettingsError: no token is given, or the authority is no certificate.
         """
-        token = await self._token()
-        self.secrets = (token,)
-        if self._trust is None:
-            try:
-                self._trust = ssl.create_default_context(cadata=self._ca)
-            except ssl.SSLError as error:
-                raise SettingsError("argocd.ca in slipway.yaml holds no certificate in PEM form") from error
-        async with ArgoCDServer(self._url, token, trust=self._trust) as server:
-            yield server
+        async with self._connecting:
+            if self._server is None:
+                token = await self._token()
+                self.secrets = (token,)
+                try:
+                    trust = ssl.create_default_context(cadata=self._ca)
+                except ssl.SSLError as error:
+                    raise SettingsError(
+                        "argocd.ca in slipway.yaml holds no certificate in PEM form"
+                    ) from error
+                self._server = ArgoCDServer(self._url, token, trust=trust)
+            return self._server
+
+    async def close(self) -> None:
+        """Close the connections; whoever asks later gets new ones."""
+        server, self._server = self._server, None
+        if server is not None:
+            await server.close()
 
     async def read(self, target: Target) -> Application:
         """Return the service's Application; the server does not tell one that is missing from a hidden one.
@@ -83,15 +92,15 @@ class ServerApplications:
 
     async def windows(self, app: Application) -> list[Json] | None:
         """Return the sync windows, which who may see the Application may see."""
-        async with self.open() as server:
-            found = await server.get(f"{_path(app.name)}/syncwindows", appNamespace=app.namespace)
+        server = await self.server()
+        found = await server.get(f"{_path(app.name)}/syncwindows", appNamespace=app.namespace)
         return list(found.get("assignedWindows") or [])
 
     async def refresh(self, app: Application) -> None:
         """Ask for a comparison, which needs no more than the right to read."""
-        async with self.open() as server:
-            with anyio.move_on_after(REFRESH_S):
-                await server.get(_path(app.name), appNamespace=app.namespace, refresh="normal")
+        server = await self.server()
+        with anyio.move_on_after(REFRESH_S):
+            await server.get(_path(app.name), appNamespace=app.namespace, refresh="normal")
 
     async def request(self, app: Application, operation: Json) -> None:
         """Request a sync, and a comparison.
@@ -109,27 +118,27 @@ class ServerApplications:
             **({"syncOptions": {"items": sync["syncOptions"]}} if "syncOptions" in sync else {}),
             **({"retryStrategy": operation["retry"]} if "retry" in operation else {}),
         }
-        async with self.open() as server:
-            try:
-                await server.post(f"{_path(app.name)}/sync", body)
-            except SyncWindowError as error:
-                raise SyncWindowError(
-                    f"a sync window of the project denies the sync: {error.cause}; Argo CD keeps no "
-                    "request, so sync again once the window allows",
-                    next_command=app.project_command,
-                ) from error
+        server = await self.server()
+        try:
+            await server.post(f"{_path(app.name)}/sync", body)
+        except SyncWindowError as error:
+            raise SyncWindowError(
+                f"a sync window of the project denies the sync: {error.cause}; Argo CD keeps no "
+                "request, so sync again once the window allows",
+                next_command=app.project_command,
+            ) from error
         await self.refresh(app)
 
     async def terminate(self, app: Application) -> None:
         """End the operation that runs."""
-        async with self.open() as server:
-            await server.delete(f"{_path(app.name)}/operation", appNamespace=app.namespace)
+        server = await self.server()
+        await server.delete(f"{_path(app.name)}/operation", appNamespace=app.namespace)
 
     async def change(self, app: Application, patch: Json) -> None:
         """Merge a patch of annotations and sync policy."""
         body = {"appNamespace": app.namespace, "patchType": "merge", "patch": json.dumps(patch)}
-        async with self.open() as server:
-            await server.patch(_path(app.name), body)
+        server = await self.server()
+        await server.patch(_path(app.name), body)
 
     async def changes(self, _target: Target) -> AsyncIterator[object]:
         """Yield at each time to look again."""
@@ -138,15 +147,15 @@ class ServerApplications:
             yield None
 
     async def _read(self, namespace: str, name: str) -> Application:
-        async with self.open() as server:
-            try:
-                body = await server.get(_path(name), appNamespace=namespace)
-            except DeniedError as error:
-                raise DeniedError(
-                    f"Argo CD at {server.host} shows this account no Application {name} in namespace "
-                    f"{namespace}: there is none, or the account has no right to get it",
-                    next_command=error.next_command,
-                ) from error
+        server = await self.server()
+        try:
+            body = await server.get(_path(name), appNamespace=namespace)
+        except DeniedError as error:
+            raise DeniedError(
+                f"Argo CD at {server.host} shows this account no Application {name} in namespace "
+                f"{namespace}: there is none, or the account has no right to get it",
+                next_command=error.next_command,
+            ) from error
         return Application(body, server.host)
 
 

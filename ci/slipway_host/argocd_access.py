@@ -22,12 +22,6 @@ def server(config: ArgoCD, token: Callable[[], Awaitable[SecretStr]]) -> ServerA
     return ServerApplications(config.server, config.ca, token) if config.server else None
 
 
-def applications(config: ArgoCD, kube: KubeClient, token: Callable[[], Awaitable[SecretStr]]) -> Applications:
-    """Return the configured way.
-
-    Args:
-        config: says whether Argo CD's own API is used.
-        kube: the cluster.
-        token: gives the account's token there, if it comes to that.
-    """
-    return server(config, token) or KubernetesApplications(kube)
+def applications(own_api: ServerApplications | None, kube: KubeClient) -> Applications:
+    """Return the configured way: what `server` returned, or the cluster."""
+    return own_api or KubernetesApplications(kube)

@@ -43,7 +43,7 @@ class SyncWindowError(TerminalError):
 
 
 class ArgoCDServer(HttpApi):
-    """One account at one Argo CD; use as `async with`.
+    """One account at one Argo CD; to be closed.
 
     Args:
         url: its address, as people open it in a browser.

@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
 async def account(applications: ServerApplications) -> Finding:
     """Return who the token is at the server, by the server's own word."""
-    async with applications.open() as server:
-        said = await server.get("api/v1/session/userinfo")
-        version = str((await server.get("api/version")).get("Version", "of no version"))
+    server = await applications.server()
+    said = await server.get("api/v1/session/userinfo")
+    version = str((await server.get("api/version")).get("Version", "of no version"))
     where = f"Argo CD {quote(version, limit=40)} at {server.host}"
     if not said.get("loggedIn"):
         return Finding(
@@ -35,8 +35,8 @@ async def account(applications: ServerApplications) -> Finding:
 async def granted(applications: ServerApplications, target: Target) -> Finding:
     """Return whether the account may do with the service's Application what stages and functions do."""
     app = await applications.read(target)
-    async with applications.open() as server:
-        missing = [action for action in ARGOCD_ACTIONS if not await _may(server, action, app)]
+    server = await applications.server()
+    missing = [action for action in ARGOCD_ACTIONS if not await _may(server, action, app)]
     if not missing:
         return Finding(found=f"{', '.join(ARGOCD_ACTIONS)} of {app.project}/{app.name} are granted")
     uses = "; ".join(f"{action} ({ARGOCD_ACTIONS[action]})" for action in missing)

@@ -6,7 +6,9 @@ same functions (`inspection`, `intervention`, `retreat`).
 
 from __future__ import annotations
 
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from slipway_host import argocd_access, caller, recording, targets
@@ -16,12 +18,13 @@ from slipway_host.passage import Accounts
 from slipway_host.run import Run, new_run_id
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
     from contextlib import AbstractAsyncContextManager
 
     from pydantic import SecretStr
 
     from slipway_host.applications import Applications
+    from slipway_host.applications_server import ServerApplications
     from slipway_host.config import Config
     from slipway_host.kube import KubeClient
     from slipway_host.passage import Passage, Way
@@ -57,7 +60,7 @@ class Call:
         postgres: gives the PostgreSQL server.
         argocd_token: gives the token for Argo CD's own API.
         recipients: gives who is told how a run went.
-        cluster: connects to the cluster.
+        connect: connects to the cluster.
         report: takes one line for people, live, and remembers it.
         by: who calls.
         commits: the services' repository, to ask when its commits were made; None where nobody can.
@@ -76,7 +79,7 @@ class Call:
     postgres: Callable[[], Awaitable[PostgresSettings]]
     argocd_token: Callable[[], Awaitable[SecretStr]]
     recipients: Callable[[], Awaitable[Recipients]]
-    cluster: Callable[[], AbstractAsyncContextManager[KubeClient]]
+    connect: Callable[[], AbstractAsyncContextManager[KubeClient]]
     report: Log
     by: str
     commits: Commits | None = None
@@ -118,9 +121,28 @@ class Call:
             report=self.report,
         )
 
+    @asynccontextmanager
+    async def cluster(self) -> AsyncIterator[KubeClient]:
+        """Give the cluster; in the end the connections to Argo CD's own API are closed as well."""
+        async with self.connect() as kube:
+            try:
+                yield kube
+            finally:
+                await self.leave()
+
+    @cached_property
+    def argocd(self) -> ServerApplications | None:
+        """Argo CD's own API, None where the Kubernetes API is the way to Applications."""
+        return argocd_access.server(self.config.argocd, self.argocd_token)
+
+    async def leave(self) -> None:
+        """Close the connections to Argo CD's own API: for who asks it outside of `cluster`."""
+        if self.argocd:
+            await self.argocd.close()
+
     def applications(self, kube: KubeClient) -> Applications:
-        """Return the configured way to Argo CD's Applications."""
-        return argocd_access.applications(self.config.argocd, kube, self.argocd_token)
+        """Return the configured way to Argo CD's Applications, the same for all services of the call."""
+        return argocd_access.applications(self.argocd, kube)
 
     def record(self, function: str, target: Target) -> Run:
         """Return what keeps record of what a function does to a service."""
@@ -135,7 +157,7 @@ class Call:
             targets=self.targets,
             kube=kube,
             applications=self.applications,
-            server=argocd_access.server(self.config.argocd, self.argocd_token),
+            server=self.argocd,
             registry=self.registry,
             repository=self.git,
             postgres=self.postgres,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import posixpath
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from slipway_host import git, receipts, values
@@ -10,8 +11,10 @@ from slipway_host.diagnosis_case import Branch, BrokenLinkError
 from slipway_host.errors import AccessDeniedError, DeliveryError, NotFoundError, SettingsError, quote
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from slipway_host.diagnosis_case import Case
-    from slipway_host.receipts import Stored
+    from slipway_host.receipts import Reading, Stored
 
 MANIFEST = "app.yaml"
 """Where the Application's own manifest is by custom: beside the values file."""
@@ -62,26 +65,45 @@ async def _read(case: Case, copy: git.Clone) -> Branch:
 
 
 async def _runs(case: Case, copy: git.Clone, tags: set[str]) -> tuple[tuple[Stored, ...], str]:
-    """Return the receipts of deploys of some tags, newest first, or why none can be read."""
+    """Return the receipts of deploys of some tags that the branch does not contradict, or why there are none.
+
+    Newest first. A file that anybody could have written is no word about tests and scans.
+    """
     if not case.git.receipts:
         return (), NOT_KEPT
     found: tuple[Stored, ...] = ()
     unreadable: tuple[str, ...] = ()
+    doubted: list[str] = []
     try:
         at = await copy.fetch_tip(case.git.receipts)
         for limit in LOOKS:
             kept = (await receipts.held(copy, at or "", [case.target], limit=limit))[case.target.service]
             unreadable = kept.unreadable
-            found = tuple(
-                one for one in kept.receipts if one.receipt.kind == "deploy" and one.receipt.tag in tags
-            )
+            concerned = await _compared(case, copy, kept, tags)
+            found = tuple(one for one in concerned if one.believed)
+            doubted = [f"run {one.receipt.run}: {quote(one.doubt)}" for one in concerned if not one.believed]
             complete = limit is None or len(kept.receipts) + len(unreadable) < limit
             if complete or {one.receipt.tag for one in found} == tags:
                 break
     except DeliveryError as error:
         case.notes.append(f"receipts of runs cannot be read: {quote(error.cause)}")
         return (), "receipts cannot be read"
-    if unreadable:
-        more = f", and {len(unreadable) - 1} more" if len(unreadable) > 1 else ""
-        case.notes.append(f"a receipt cannot be read: {quote(unreadable[0])}{more}")
+    _note(case, "a receipt cannot be read", [quote(one) for one in unreadable])
+    _note(case, "a receipt does not count, since the branch does not say what it says", doubted)
     return found, ""
+
+
+async def _compared(case: Case, copy: git.Clone, kept: Reading, tags: set[str]) -> tuple[Stored, ...]:
+    """Return the receipts of deploys of some tags, compared with the branch."""
+    name = case.target.service
+    concerned = tuple(
+        one for one in kept.receipts if one.receipt.kind == "deploy" and one.receipt.tag in tags
+    )
+    compared = await receipts.verified(copy, [case.target], {name: replace(kept, receipts=concerned)})
+    return compared[name].receipts
+
+
+def _note(case: Case, what: str, found: Sequence[str]) -> None:
+    if found:
+        more = f", and {len(found) - 1} more" if len(found) > 1 else ""
+        case.notes.append(f"{what}: {found[0]}{more}")

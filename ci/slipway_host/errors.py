@@ -8,12 +8,12 @@ adds those on the way up (`at`).
 from __future__ import annotations
 
 import difflib
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from slipway_host.caller import command
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
 QUOTE_LIMIT = 600
 
@@ -43,6 +43,7 @@ class DeliveryError(Exception):
         stage: the stage's name; the runner adds it where the code that fails does not know it.
         landed: the effects that are already in place, in order.
         next_command: what the reader should type next.
+        outputs: what the receipt keeps of it, as of a stage that did its work.
     """
 
     def __init__(
@@ -52,12 +53,14 @@ class DeliveryError(Exception):
         stage: str = "",
         landed: Sequence[str] = (),
         next_command: str = "",
+        outputs: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__(cause)
         self.cause = cause
         self.stage = stage
         self.landed = tuple(landed)
         self.next_command = next_command
+        self.outputs = dict(outputs or {})
 
     def at(self, stage: str, *, landed: Sequence[str] = (), next_command: str = "") -> Self:
         """Add what only the runner knows; what the raiser said stays."""

@@ -200,19 +200,6 @@ def previous(entries: Sequence[Entry]) -> Entry | None:
     return None
 
 
-def migrated(newer: Sequence[Entry], older: Sequence[Entry]) -> tuple[Entry, ...]:
-    """Return those of the newer entries whose deploy ran a migration, newest first.
-
-    A Job that an older entry names had run before: an image that is deployed anew has it already.
-    """
-    known, found = {entry.migration for entry in older}, []
-    for entry in reversed(newer):
-        if entry.migration and entry.migration not in known:
-            known.add(entry.migration)
-            found.append(entry)
-    return tuple(reversed(found))
-
-
 def before(entries: Sequence[Entry], commit: str, *, app: str) -> tuple[Entry, Entry] | None:
     """Return what a commit brought and what ran before it; None where it changed no image here.
 

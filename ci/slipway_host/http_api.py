@@ -5,6 +5,7 @@ from __future__ import annotations
 import ssl
 from typing import TYPE_CHECKING, Any, Self
 
+import anyio
 from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
 from slipway_host.errors import ServiceUnavailableError, TerminalError, quote
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from pydantic import SecretStr
 
 TIMEOUT_S = 20
+IDLE_S = 30.0
+"""How long an idle connection is kept: what stands between may drop it in silence after a minute."""
 TRIES = 4
 _BACKOFF = wait_random_exponential(multiplier=0.2, max=3)
 
@@ -33,7 +36,9 @@ class UntrustedError(TerminalError):
 
 
 class HttpApi:
-    """One account at one server; use as `async with`.
+    """One account at one server; use as `async with`, or `close` it.
+
+    A connection is kept for the next request. One that the server has closed meanwhile is made anew.
 
     Args:
         url: root of the API.
@@ -54,6 +59,7 @@ class HttpApi:
             # The system's authorities: a private server's own is installed there, not in certifi's list.
             verify=trust or ssl.create_default_context(),
             timeout=TIMEOUT_S,
+            limits=httpx.Limits(keepalive_expiry=IDLE_S),
             # A token is for the host that it was given for.
             follow_redirects=False,
             headers={
@@ -67,7 +73,12 @@ class HttpApi:
         return self
 
     async def __aexit__(self, *_exc: object) -> None:
-        await self._client.aclose()
+        await self.close()
+
+    async def close(self) -> None:
+        """Close the connections, also where the run is being cancelled."""
+        with anyio.CancelScope(shield=True):
+            await self._client.aclose()
 
     async def send(
         self,

@@ -7,7 +7,7 @@ from contextlib import AsyncExitStack
 from functools import partial
 from typing import TYPE_CHECKING
 
-from slipway_host import checks, git, receipts, rights
+from slipway_host import checks, git, migration_record, receipts, rights
 from slipway_host import history as histories
 from slipway_host import logs as pod_logs
 from slipway_host import metrics as endpoints
@@ -90,6 +90,9 @@ async def history(call: Call, *, limit: int, as_json: bool) -> Outcome:
             kept = {}
     for name, reading in kept.items():
         found[name] = histories.told(found[name], reading.receipts)
+        for one in migration_record.broken_off(reading.receipts, {entry.migration for entry in found[name]}):
+            what = f"the migration of {migration_record.told(one)} failed after it had begun"
+            call.report(f"WARNING: {name}: {what}, and may have changed the database in part")
         for line in reading.unreadable:
             call.report(f"WARNING: a receipt cannot be read: {line}")
     if as_json:
@@ -120,6 +123,8 @@ async def doctor(
         report_only: no error, whatever was found.
     """
     async with AsyncExitStack() as stack:
+        # Argo CD's own API is asked also where the cluster cannot be reached.
+        stack.push_async_callback(call.leave)
 
         async def kube() -> KubeClient:
             return await stack.enter_async_context(call.cluster())

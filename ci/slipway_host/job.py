@@ -136,7 +136,7 @@ class Job:
             postgres=later(postgres_account, environ, config),
             argocd_token=later(argocd_token, environ),
             recipients=later(recipients_account, environ),
-            cluster=self._cluster,
+            connect=self._cluster,
             report=self._report,
             by=environ.text("GIT_USERNAME") or _user(),
             commits=self._intake.source,

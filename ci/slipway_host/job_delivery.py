@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from slipway_host import caller, foresight, passage, receipt
 from slipway_host.each import Outcome
+from slipway_host.fallback import fall_back
 from slipway_host.intake import images_for
 from slipway_host.intervention import check_reset
 from slipway_host.passage import Passage, Way
@@ -109,6 +110,7 @@ class DeliveryJob:
             passage.hold_back(call.config, ways)
             await self._commit(ways)
             await _each(ways, Passage.arrive)
+            await fall_back(call, ways, accounts, kube)
         return ways
 
     async def plan(self) -> Outcome:

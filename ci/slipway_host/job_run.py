@@ -74,6 +74,7 @@ class JobRun:
         self.kube, self.target, self.report, self.body = kube, target, report, body
         self.name = str(body["metadata"]["name"])
         self.ended = False
+        self.begun = False
         self._allowed = allowed
         self._timeout_s = int(body["spec"]["activeDeadlineSeconds"])
         self._container = str(body["spec"]["template"]["spec"]["containers"][0]["name"])
@@ -138,8 +139,13 @@ class JobRun:
         """Return the error for this Job, with the last words that are known."""
         said = words or "\n".join(self._tail)
         end = f"; its last words: {quote(said[-LAST_WORDS:])}" if said.strip() else ""
-        return kind(f"{self.what} {self.name} in namespace {self.target.namespace}: {why}{end}",
-                    stage=self.stage, next_command=self._command("logs"))  # fmt: skip
+        return kind(
+            f"{self.what} {self.name} in namespace {self.target.namespace}: {why}{end}",
+            stage=self.stage,
+            next_command=self._command("logs"),
+            # What has begun may have done a part of its work.
+            outputs={"job": self.name} if self.begun else None,
+        )
 
     async def _ensure(self) -> bool | None:
         """Make sure that the Job is there; True if made now, None if it has done its work."""
@@ -195,6 +201,9 @@ class JobRun:
         # Not by name: those of a Job that made way for this one may still be there.
         found = owned(listed, {body["metadata"]["uid"]})
         running = next((pod for pod in found if job_manifest.started(pod)), None)
+        if running:
+            ended = job_manifest.end(running)
+            self.begun = self.begun or ended is None or not ended.refusal
         if running and not self._following:
             self._following = pods.name(running)
             tasks.start_soon(self._follow, self._following)

@@ -21,7 +21,6 @@ from slipway_host.holds import HELD
 from slipway_host.kpi_measures import Window
 from slipway_host.kpi_report import KpiReport, ServiceKpis
 from slipway_host.landings import Landing, landings
-from slipway_host.receipt_check import NO_COMMIT
 from slipway_host.source_log import FORMAT, Delivered, SourceLog
 
 if TYPE_CHECKING:
@@ -197,8 +196,7 @@ def _story(
     if not entries:
         problem = f"no commit on {question.settings.branch} names an image in {target.values}"
         return Story(service=target.service, problem=problem)
-    # Of a run that ended before its commit there is nothing that the branch could confirm.
-    believed = [one for one in kept.receipts if one.verified or one.doubt == NO_COMMIT]
+    believed = [one for one in kept.receipts if one.believed]
     notes.receipts(target, kept, len(kept.receipts) - len(believed))
     runs = [one for one in map(facts, believed) if one is not None]
     return story(target.service, entries, landed, runs=runs, delivered=delivered.get(target.service))

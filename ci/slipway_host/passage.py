@@ -89,6 +89,7 @@ class Passage(Way):
         self.accounts = accounts
         self.digest = image.digest if image else ""
         self.manifests = image.manifests if image else frozenset()
+        self.fallback: dict[str, Any] = {}
 
     async def check(self) -> None:
         """Look at everything that later stages need."""
@@ -146,7 +147,7 @@ class Passage(Way):
         await self.run.stage("proof", proof)
 
     def document(self) -> dict[str, Any]:
-        """Return the service's part of the receipt."""
+        """Return the service's part of the receipt, with the automatic rollback's, where there was one."""
         target, proven = self.delivery.target, self.run.results.get("proof")
         facts: dict[str, Any] = {"app": target.app, "namespace": target.namespace}
         written = self.run.results.get("gitops")
@@ -156,6 +157,8 @@ class Passage(Way):
             facts |= {"image": f"{target.repository}@{self.digest}", "digest": self.digest}
         if proven:
             facts |= {"argocdRevision": proven.outputs["revision"], "pods": proven.outputs["pods"]}
+        if self.fallback:
+            facts["automaticRollback"] = self.fallback
         return self.run.document(**facts)
 
 

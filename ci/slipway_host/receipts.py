@@ -56,6 +56,11 @@ class Stored:
         """Whether the GitOps branch says the same: its commit is there, and names tag and digest."""
         return not self.doubt
 
+    @property
+    def believed(self) -> bool:
+        """Whether it counts: it is verified, or its run ended before there was anything to compare."""
+        return self.verified or self.doubt == receipt_check.NO_COMMIT
+
 
 @dataclass(frozen=True, kw_only=True)
 class Reading:

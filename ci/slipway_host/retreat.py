@@ -156,7 +156,7 @@ class Retreat:
     async def _migrated(self, copy: git.Clone, branch: str, target: Target, way: Way) -> Way:
         """Return a way with the migrations of runs that brought no commit, as far as receipts can be read."""
         try:
-            return replace(way, uncommitted=await rollback.uncommitted(copy, branch, target, way))
+            return await rollback.with_runs(copy, branch, target, way)
         except DeliveryError as error:
             self._call.report(f"WARNING: receipts of runs cannot be read: {error.cause}")
             return way

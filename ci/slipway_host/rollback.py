@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import datetime as dt
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from slipway_host import history, receipts, values
+from slipway_host import history, migration_record, receipts, values
 from slipway_host.caller import command
 from slipway_host.errors import ConflictError, NotFoundError, SettingsError
 from slipway_host.holds import Hold
@@ -40,6 +40,7 @@ class Way:
         since: when the branch began to name the tag to return to; empty where it never did.
         jobs: migrations that the branch's commits name.
         uncommitted: runs since whose migration ran, and which ended before their commit.
+        broken_off: runs since whose migration began and failed.
     """
 
     left: str
@@ -52,6 +53,7 @@ class Way:
     since: str = ""
     jobs: frozenset[str] = frozenset()
     uncommitted: tuple[Stored, ...] = ()
+    broken_off: tuple[Stored, ...] = ()
 
     @property
     def done(self) -> bool:
@@ -121,7 +123,7 @@ def _way(entries: Sequence[Entry], there: Entry) -> Way:
         source=there.source,
         digest=there.digest,
         known=True,
-        migrations=history.migrated(newer, entries[at:]),
+        migrations=migration_record.migrated(newer, entries[at:]),
         unsaid=sum(not entry.migration and entry.kind != history.ROLLBACK for entry in newer),
         since=there.when,
         jobs=frozenset(entry.migration for entry in entries),
@@ -148,10 +150,10 @@ def check_digest(way: Way, digest: str, *, repository: str) -> None:
         )
 
 
-async def uncommitted(copy: Clone, branch: str, target: Target, way: Way) -> tuple[Stored, ...]:
-    """Return the runs since a tag was deployed whose migration ran, and which brought no commit.
+async def with_runs(copy: Clone, branch: str, target: Target, way: Way) -> Way:
+    """Return a way with the runs since whose migration began, and which brought no commit.
 
-    A migration comes before the commit: of a run that ends between the two, only its receipt tells.
+    A migration comes before the commit: of a run that ends in it or between the two, only its receipt tells.
 
     Args:
         copy: the GitOps repository, fetched.
@@ -163,43 +165,51 @@ async def uncommitted(copy: Clone, branch: str, target: Target, way: Way) -> tup
         DeliveryError: the receipts cannot be read.
     """
     if not branch or not way.since or way.done or target.migration is None:
-        return ()
+        return way
     at = await copy.fetch_tip(branch)
     since = dt.datetime.fromisoformat(way.since)
     kept = (await receipts.held(copy, at or "", [target], since=since))[target.service]
     found: dict[str, Stored] = {}
     for one in kept.receipts:
-        done = one.service.stage("migrate")
-        job = str(done.outputs.get("job", "")) if done and done.status != "Failed" else ""
+        job = migration_record.job_of(one, failed=False)
         if job and job not in way.jobs and not one.receipt.gitops_commit:
             # Newest first: of several runs that found the same Job, the one that ran it stays.
             found[job] = one
-    return tuple(found.values())
+    failed = migration_record.broken_off(kept.receipts, way.jobs)
+    return replace(way, uncommitted=tuple(found.values()), broken_off=failed)
 
 
 def warning(way: Way, target: Target) -> str:
     """Return what is to be said of the database, or nothing: no rollback touches it.
 
-    Named are the deploys whose migration ran. Where none says that, and the service has a migration, it is
-    taken to have run before each.
+    Named are the deploys whose migration ran, and those in which it failed half way. Where none says that it
+    ran, and the service has a migration, it is taken to have run before each.
     """
     if way.done:
         return ""
     ran = [f"{one.source[:12] or one.tag} (Job {one.migration})" for one in way.migrations]
     ran += [f"{one.receipt.commit[:12]} (run {one.receipt.run}, no commit)" for one in way.uncommitted]
+    said = ""
     if ran:
-        more = f" and {len(ran) - LISTED} more" if len(ran) > LISTED else ""
-        said = f"{target.service}: a migration ran in {len(ran)} deploy(s) since {way.tag}: "
-        said += f"{', '.join(ran[:LISTED])}{more}"
+        said = f"{target.service}: a migration ran in {len(ran)} deploy(s) since {way.tag}: {_listed(ran)}"
         if way.unsaid and target.migration:
             said += f"; {way.unsaid} more deploy(s) do not say whether theirs ran"
     elif target.migration and (way.unsaid or not way.known):
         deploys = f"{way.unsaid} deploy(s)" if way.unsaid else "the deploys"
         said = f"{target.service} has a migration ({' '.join(target.migration.command)[:80]}), which ran "
         said += f"before each of {deploys} since {way.tag}"
-    else:
+    if broken := [migration_record.told(one) for one in way.broken_off]:
+        said += "; " if said else f"{target.service}: "
+        said += f"a migration failed after it had begun, in {len(broken)} run(s) since {way.tag}, and may "
+        said += f"have changed the database in part: {_listed(broken)}"
+    if not said:
         return ""
     return f"{said}: the database stays as it is; whether {way.tag} works with it, only its authors know"
+
+
+def _listed(found: Sequence[str]) -> str:
+    more = f" and {len(found) - LISTED} more" if len(found) > LISTED else ""
+    return f"{', '.join(found[:LISTED])}{more}"
 
 
 def hold_of(way: Way, *, everything: bool, reason: str, by: str) -> Hold:

@@ -85,7 +85,7 @@ class Timed:
             "seconds": round(self.seconds, 2),
             "summary": self.summary,
         }
-        if isinstance(self.outcome, StageResult) and self.outcome.outputs:
+        if self.outcome.outputs:
             found["outputs"] = self.outcome.outputs
         return found
 

@@ -5,14 +5,16 @@ import json
 import secrets
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from chaos.conftest import Note
 from chaos.leaks import forms, in_files, leaked, sampling
-from chaos.world import World
-from slipway_lab import credentials, lab
+from chaos.world import OVER_SERVER, World
+from slipway_lab import argocd, credentials, lab
+from support.argocd_account import account, spelled
 
 JWT = f'{secrets.token_hex(8)}+jwt/"quoted"=&%41\\{secrets.token_hex(8)}'
 """Its plain, URL, JSON and base64 forms all differ. New each time, since a test beside this one may give the
@@ -20,12 +22,28 @@ engine the project's own source, and with it whatever stands in this file."""
 GIT = {"git", "git-remote-https", "sh", "askpass"}
 
 
-def secrets_of(world: World, service: str) -> dict[str, str]:
+@pytest.fixture(scope="module")
+def token(world: World) -> Iterator[str]:
+    """That of an account of Argo CD's own API, which nobody else is given."""
+    with account(
+        world.layout, world.name, spelled(f"{world.name}-*", "get", "sync", name=world.name)
+    ) as found:
+        yield found
+
+
+def secrets_of(world: World, service: str, token: str) -> dict[str, str]:
     read = {name: credentials.read(world.layout, name) for name in ("registry", "git-writer", "postgres")}
     stored = {key: base64.b64decode(value).decode() for key, value in world.secret(service).items()}
     if url := stored.get("DATABASE_URL"):
         stored["database password"] = url.partition("://")[2].partition(":")[2].partition("@")[0]
-    return {**read, "token": (world.plugin / "token").read_text(), "jwt": JWT, **stored}
+    accounts = {"cluster": (world.plugin / "token").read_text(), "argocd": token}
+    return {**read, **accounts, "jwt": JWT, **stored}
+
+
+def asked_by(world: World, service: str) -> str:
+    """Return whose the last sync of a service was, by Argo CD's own word."""
+    status = world.get("application", service, argocd.NAMESPACE)["status"]
+    return str(status["operationState"]["operation"]["initiatedBy"]["username"])
 
 
 @pytest.mark.parametrize("form", ["plain", "base64", "url", "json", "half", "gzip"])
@@ -47,19 +65,21 @@ def test_the_hunt_finds_what_was_hidden(form: str, tmp_path: Path) -> None:
     assert len(forms(JWT)) >= 8
 
 
-def test_a_host_side_deploy_leaves_no_secret_anywhere(world: World, note: Note) -> None:
+def test_a_host_side_deploy_leaves_no_secret_anywhere(world: World, note: Note, token: str) -> None:
     service = world.services[-2]
-    world.add(service)
-    known = secrets_of(world, service)
+    world.add(service, automated=False)
+    known = secrets_of(world, service, token)
     driver = {Path(sys.executable).name, "python", "python3"}
-    allowed = {name: set(driver) for name in ("registry", "git-writer", "postgres", "jwt")}
+    allowed = {name: set(driver) for name in ("registry", "git-writer", "postgres", "argocd", "jwt")}
     allowed["git-writer"] |= GIT
     # What runs that other tests killed could not remove.
     before = set(world.temporary.iterdir())
     with sampling(known, world.temporary, allowed) as sampled:
-        ended = world.host("deploy", "--service", service, JWT_SECRET=JWT)
+        words = ("deploy", f"--config={OVER_SERVER}", "--service", service)
+        ended = world.host(*words, JWT_SECRET=JWT, ARGOCD_AUTH_TOKEN=token)
     assert ended.code == 0, ended.err
-    known = secrets_of(world, service)
+    assert asked_by(world, service) == world.name
+    known = secrets_of(world, service, token)
     assert known["JWT_SECRET"] == JWT
     said = (ended.out + ended.err).encode()
     left = in_files(known, (path for path in world.temporary.rglob("*") if path.is_file()))
@@ -73,29 +93,39 @@ def test_a_host_side_deploy_leaves_no_secret_anywhere(world: World, note: Note) 
     assert set(world.temporary.iterdir()) == before
 
 
-@pytest.mark.parametrize("how", ["--defect", "--wrong"])
-def test_what_goes_wrong_is_told_without_a_secret(world: World, how: str) -> None:
+@pytest.mark.parametrize("how", ["--defect", "--wrong", "--refused"])
+def test_what_goes_wrong_is_told_without_a_secret(world: World, how: str, token: str) -> None:
     service = world.services[-2]
-    world.add(service)
+    world.add(service, automated=False)
+    words = (f"--config={OVER_SERVER}", "--service", service)
     if how == "--defect":
-        ended = world.host("secrets", "--service", service, driver=["--defect"], JWT_SECRET=JWT)
+        more = {"JWT_SECRET": JWT, "ARGOCD_AUTH_TOKEN": token}
+        ended = world.host("secrets", *words, driver=["--defect"], **more)
         assert ended.code == 3
         assert "a defect of Slipway: RuntimeError" in ended.err
-    else:
-        ended = world.host("deploy", "--service", service, REGISTRY_PASSWORD=JWT, GH_PAT=JWT)
+    elif how == "--wrong":
+        more = {"REGISTRY_PASSWORD": JWT, "GH_PAT": JWT, "ARGOCD_AUTH_TOKEN": token}
+        ended = world.host("deploy", *words, **more)
         assert ended.code == 1
-    known = secrets_of(world, service)
+    else:
+        ended = world.host("sync", *words, ARGOCD_AUTH_TOKEN=JWT)
+        assert ended.code == 1
+        assert "does not accept ARGOCD_AUTH_TOKEN" in ended.err
+    known = secrets_of(world, service, token)
     assert leaked(known, (ended.out + ended.err).encode()) == set()
 
 
 def test_a_dagger_deploy_leaves_no_secret_in_layers_logs_caches_and_receipts(
-    world: World, note: Note, tmp_path: Path
+    world: World, note: Note, tmp_path: Path, token: str
 ) -> None:
     """Other runs on this engine count as well: all is searched that it has written meanwhile."""
     service = world.services[-3]
-    world.add(service)
-    file = tmp_path / "jwt"
-    file.write_text(JWT)
+    world.add(service, automated=False)
+    given = []
+    for name, secret in {"jwt-secret": JWT, "argocd-auth-token": token}.items():
+        file = tmp_path / name
+        file.write_text(secret)
+        given.append(f"--{name}=file://{file}")
     signing = []
     for line in lab.signing_defaults(world.layout).splitlines():
         name, _, value = line.partition("=")
@@ -103,11 +133,12 @@ def test_a_dagger_deploy_leaves_no_secret_in_layers_logs_caches_and_receipts(
     ended = world.dagger(
         "deploy",
         f"--service={service}",
-        before=[*signing, f"--jwt-secret=file://{file}"],
+        before=[f"--config-path={OVER_SERVER}", *signing, *given],
         progress="--progress=plain",
     )
     assert ended.code == 0, ended.err[-3000:]
-    known = secrets_of(world, service)
+    assert asked_by(world, service) == world.name
+    known = secrets_of(world, service, token)
     known["cosign password"] = credentials.read(world.layout, "cosign-password")
     assert known["JWT_SECRET"] == JWT
     assert leaked(known, (ended.out + ended.err).encode()) == set()

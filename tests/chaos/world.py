@@ -12,12 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from slipway_lab import argocd, command, credentials, demo, gitserver, lab
-from slipway_lab.kubernetes import kubeconfig_path, kubectl
+from slipway_lab.kubernetes import apply, kubeconfig_path, kubectl
 from slipway_lab.layout import GIT, REGISTRY, Layout
 from support.sql import administer, drop
 
 DRIVER = Path(__file__).with_name("driver.py")
 CLUSTER = "https://kubernetes.default.svc"
+OVER_SERVER = "slipway-server.yaml"  # the same services, by Argo CD's own API
 GIT_AS: tuple[str, ...] = ("-c", "user.name=t", "-c", "user.email=t@t.invalid")
 PLUGIN = """\
 #!{python}
@@ -157,8 +158,7 @@ class World:
 
         One that is not automated makes nothing by itself: even the namespace is the deploy's to make.
         """
-        document = json.dumps(self._application(service, automated=automated))
-        kubectl(self.layout, "apply", "--server-side", "-f", "-", stdin=document)
+        apply(self.layout, self._application(service, automated=automated))
 
     def remove(self, service: str) -> None:
         """Remove a service's Application, namespace, database and role."""
@@ -185,8 +185,7 @@ class World:
     def get(self, kind: str, name: str, namespace: str) -> dict[str, Any]:
         """Return an object, {} where there is none."""
         said = kubectl(self.layout, "-n", namespace, "get", kind, name, "-o", "json", "--ignore-not-found")
-        found: dict[str, Any] = json.loads(said) if said.strip() else {}
-        return found
+        return dict(json.loads(said)) if said.strip() else {}
 
     def secret(self, service: str) -> dict[str, str]:
         """Return the data of a service's Secret, {} where there is none."""
@@ -220,7 +219,9 @@ class World:
             "scanner": {"databases": ["10.86.0.1:5001/aquasecurity/trivy-db:2"]},
             "services": {name: {**one, "namespace": name} for name in self.services},
         }
-        (self.source / "slipway.yaml").write_text(json.dumps(config, indent=2) + "\n")
+        server = {"server": argocd.URL, "ca": self.layout.ca.read_text()}
+        for name, more in {"slipway.yaml": {}, OVER_SERVER: {"argocd": server}}.items():
+            (self.source / name).write_text(json.dumps({**config, **more}, indent=2) + "\n")
         command.run(["git", "init", "--quiet", "--initial-branch=main", self.source])
         self.commit_source("Start")
 
@@ -253,8 +254,7 @@ class World:
         }
         labels = {"argocd.argoproj.io/secret-type": "repository"}
         metadata = {"name": self.name, "namespace": "argocd", "labels": labels}
-        repository = {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "stringData": known}
-        kubectl(self.layout, "apply", "--server-side", "-f", "-", stdin=json.dumps(repository))
+        apply(self.layout, {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "stringData": known})
 
     def _application(self, service: str, *, automated: bool) -> Mapping[str, Any]:
         finalizers = ["resources-finalizer.argocd.argoproj.io"]

@@ -202,10 +202,12 @@ async def test_walk_and_proof_over_argo_cds_own_api_need_no_right_on_application
     layout: Layout, worlds: Worlds, kube: KubeClient, postgres: PostgresSettings
 ) -> None:
     await worlds.check("well", kube)  # at rest
-    own_api = over_server(layout, argocd_token.token(layout, argocd_token.ACCOUNT))
     target = replace(worlds.case("well", None).target, argocd_server=argocd.URL)  # type: ignore[arg-type]
     with least(layout, target, postgres) as kubeconfig:
-        async with await KubeClient.connect(SecretStr(kubeconfig)) as weak:
+        async with (
+            await KubeClient.connect(SecretStr(kubeconfig)) as weak,
+            over_server(layout, argocd_token.token(layout, argocd_token.ACCOUNT)) as own_api,
+        ):
             with pytest.raises(AccessDeniedError, match="applications"):
                 await worlds.case("well", weak).applications.read(target)
             case = replace(worlds.case("well", weak), applications=own_api)

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+import re
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, cast
 
+import anyio
 import pytest
 
 from slipway_host import receipt_keeper
 from slipway_host.diagnosis import Diagnosis, diagnose
+from slipway_host.gitops import commit_images
+from slipway_host.image_change import ImageChange
 from slipway_host.progress import silent
+from slipway_host.registry import RegistryClient
 from slipway_lab import command, gitserver
 from support.receipts import document, gated
 from support.worlds import COMMIT, TAG, World, Worlds
@@ -18,15 +23,47 @@ if TYPE_CHECKING:
     from slipway_host.diagnosis_case import Case
     from slipway_host.kube import KubeClient
 
-WORLDS = {"well": World(link="", says="", fix="")}
+WORLDS = {"well": World(link="", says="", fix="", tag="01dc0de0")}
 HEAD = "bbbb2222" + "0" * 32
 CAUSE = "`go test ./...` ended with 1: expected 200, got 500"
 FIRST, SECOND, THIRD = (f"2026080{day}T000000-000a" for day in (1, 2, 3))
 
 
+@dataclass(frozen=True)
+class Deployed:
+    """What a deploy has brought to the branch."""
+
+    commit: str
+    digest: str
+
+
+@pytest.fixture(scope="module")
+def deployed(worlds: Worlds) -> Deployed:
+    """The GitOps commit with the image that runs, as Slipway makes it."""
+    return anyio.run(deploy, worlds.case("well", cast("KubeClient", None)))
+
+
+async def deploy(case: Case) -> Deployed:
+    repository = case.target.repository.removeprefix(f"{case.registry.host}/")
+    async with RegistryClient(case.registry) as registry:
+        image = await registry.find(repository, TAG)
+    assert image
+    brought = ImageChange(
+        app=case.target.app,
+        path=case.target.values,
+        tag=TAG,
+        digest=image.digest,
+        write_digest=False,
+        source_commit=COMMIT,
+    )
+    done = await commit_images(case.git, [brought], run_id="run-1", report=silent, deadline_s=60)
+    return Deployed(done.commit, image.digest)
+
+
 @pytest.fixture
-def case(worlds: Worlds, kube: KubeClient, request: pytest.FixtureRequest) -> Case:
+def case(worlds: Worlds, deployed: Deployed, kube: KubeClient, request: pytest.FixtureRequest) -> Case:
     """A walk whose HEAD is not what the branch names, with a branch for its receipts alone."""
+    assert deployed.commit
     found = worlds.case("well", kube)
     found.target = replace(found.target, commit=HEAD)
     found.git = replace(found.git, receipts=f"receipts-{request.node.name[:40]}")
@@ -39,17 +76,22 @@ async def keep(case: Case, run: str, service: dict[str, Any], commit: str = HEAD
     assert await receipt_keeper.store(case.git, written, [case.target], report=silent)
 
 
+def passed(case: Case, deployed: Deployed) -> dict[str, Any]:
+    """What the run's receipt says that brought what is deployed."""
+    return gated(name=case.target.app, commit=deployed.commit, digest=deployed.digest)
+
+
 def said(found: Diagnosis) -> dict[str, str]:
     return {link.name: f"{link.status}: {link.said}" for link in found.links}
 
 
 async def test_the_stage_that_stopped_head_is_the_note_or_on_request_the_broken_link(
-    case: Case, worlds: Worlds, kube: KubeClient
+    case: Case, worlds: Worlds, kube: KubeClient, deployed: Deployed
 ) -> None:
     name = case.target.app
     await keep(case, FIRST, gated("scan-image", name=name, cause="2 findings"))
     await keep(case, SECOND, gated("test", name=name, cause=CAUSE, ran="preflight scan-source"))
-    await keep(case, THIRD, gated(name=name), COMMIT)
+    await keep(case, THIRD, passed(case, deployed), COMMIT)
 
     strict = replace(case, expect_head=True)
     document = (await diagnose(strict)).document()
@@ -96,8 +138,45 @@ async def test_a_receipt_that_cannot_be_read_hides_nothing(case: Case) -> None:
     assert found.document()["broken"] == "tests"
 
 
-async def test_a_branch_of_receipts_that_cannot_be_fetched_is_a_note(case: Case, worlds: Worlds) -> None:
+async def test_a_receipt_that_the_branch_contradicts_does_not_count_and_is_named_with_the_reason(
+    case: Case, deployed: Deployed
+) -> None:
+    right = passed(case, deployed)
+    await keep(case, FIRST, right, COMMIT)
+    await keep(case, SECOND, {**right, "digest": "sha256:" + "0" * 64}, COMMIT)
+    found = await diagnose(case)
+    (note,) = doubts(found)
+    assert re.search(rf": run {SECOND}: .* stands for sha256:.*…, and the receipt says sha256:0+…$", note), (
+        note
+    )
+    assert said(found)["tests"] == f"ok: test said something (run {FIRST})"
+
+    elsewhere = gated(name=case.target.app, digest=deployed.digest)
+    await keep(case, THIRD, elsewhere, COMMIT)
+    found = await diagnose(replace(case, branch=None, notes=[]))
+    (note,) = doubts(found)
+    assert note.endswith(f": run {THIRD}: commit cccccccccccc is not on the branch, and 1 more")
+    assert said(found)["tests"] == f"ok: test said something (run {FIRST})"
+
+
+def doubts(found: Diagnosis) -> list[str]:
+    """Return the notes about receipts that do not count."""
+    what = "a receipt does not count, since the branch does not say what it says"
+    return [note for note in found.notes if note.startswith(what)]
+
+
+async def test_where_no_other_receipt_is_left_the_gates_are_unknown(case: Case) -> None:
     await keep(case, FIRST, gated(name=case.target.app), COMMIT)
+    found = await diagnose(case)
+    assert found.error is None, found.text()
+    for gate in ("tests", "build", "scan", "push"):
+        assert said(found)[gate] == f"unknown: no run of {TAG} in dev is known"
+
+
+async def test_a_branch_of_receipts_that_cannot_be_fetched_is_a_note(
+    case: Case, worlds: Worlds, deployed: Deployed
+) -> None:
+    await keep(case, FIRST, passed(case, deployed), COMMIT)
     bare = gitserver.repository(worlds.layout, worlds.repository)
     tree = command.run(["git", "-C", bare, "rev-parse", f"{case.git.receipts}^{{tree}}"]).strip()
     (bare / "objects" / tree[:2] / tree[2:]).unlink()

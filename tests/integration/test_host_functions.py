@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import time
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 from ruamel.yaml import YAML
@@ -13,18 +11,15 @@ from ruamel.yaml import YAML
 from slipway_host.gitops import commit_images
 from slipway_host.image_change import ImageChange
 from slipway_host.progress import silent
-from slipway_lab import credentials
 from slipway_lab.kubernetes import kubectl
-from slipway_lab.layout import REGISTRY
-from support.host_side import HostSide, host_side
-from support.worlds import PORT, TAG, World, Worlds, deployment
+from support import machine as machines
+from support.worlds import TAG, World, Worlds, deployment
 
 if TYPE_CHECKING:
-    import subprocess
-
     from slipway_host.kube import KubeClient
-    from slipway_host.settings import GitSettings
+    from slipway_host.pods import Json
     from slipway_lab.layout import Layout
+    from support.machine import Machine
 
 BAD = "bbbb2222" * 5
 SERVER = """
@@ -38,68 +33,14 @@ class H(http.server.BaseHTTPRequestHandler):
 print("listening with password=canary-4711")
 http.server.ThreadingHTTPServer(("", 4000), H).serve_forever()
 """
-WAIT_S = 60
 WORLDS = {"well": World(link="", says="", fix="", objects=(deployment(SERVER),))}
 
 
-@dataclass(frozen=True)
-class Machine:
-    """A clone of the repository of one service that runs, on a machine without Dagger."""
-
-    here: HostSide
-    service: str
-    app: str
-    git: GitSettings
-
-    def run(self, *words: str, code: int = 0) -> subprocess.CompletedProcess[str]:
-        """Run `slipway-host` with every account, and see how it ends."""
-        accounts = {
-            **self.here.accounts(),
-            "GIT_USERNAME": credentials.GIT_WRITER,
-            "GH_PAT": credentials.read(self.here.layout, "git-writer"),
-        }
-        done = self.here.run(*words, **accounts)
-        assert done.returncode == code, done.stdout + done.stderr
-        said = done.stdout + done.stderr
-        assert "dagger call" not in said
-        assert not [text for text in accounts.values() if len(text) > 12 and text in said]
-        return done
-
-    def json(self, *words: str) -> Any:
-        return json.loads(self.run(*words).stdout)
-
-    def until_image(self, tag: str) -> None:
-        end = time.monotonic() + WAIT_S
-        while not self.image().endswith(f":{tag}"):
-            assert time.monotonic() < end, self.image()
-            time.sleep(1)
-
-    def image(self) -> str:
-        path = "jsonpath={.spec.template.spec.containers[0].image}"
-        return kubectl(self.here.layout, "-n", self.app, "get", "deployment", self.app, "-o", path)
-
-
 @pytest.fixture(scope="module")
-def machine(layout: Layout, worlds: Worlds, tmp_path_factory: pytest.TempPathFactory) -> Machine:
+def machine(worlds: Worlds, tmp_path_factory: pytest.TempPathFactory) -> Machine:
     worlds.images.push(BAD[:8])
-    app = worlds.name("well")
-    registry, _, service = worlds.images.repository.rpartition("/")
-    described = {
-        "app": app,
-        "health": {"port": PORT},
-        "secrets": {"generate": {"JWT_SECRET": {}}},
-    }
-    here = host_side(
-        layout,
-        tmp_path_factory.mktemp("host"),
-        app,
-        {},
-        registry=f"{REGISTRY}/{registry}",
-        gitops={"repository": worlds.url},
-        services={service: described},
-    )
-    case = worlds.case("well", None)  # type: ignore[arg-type]  # only its account is asked for
-    return Machine(here, service, app, case.git)
+    service: Json = {"secrets": {"generate": {"JWT_SECRET": {}}}}
+    return machines.machine(worlds, "well", tmp_path_factory.mktemp("host"), service)
 
 
 async def test_what_runs_is_found_well_and_shown(worlds: Worlds, machine: Machine, kube: KubeClient) -> None:

@@ -92,22 +92,30 @@ async def test_a_failed_migration_is_an_error_with_its_last_words_and_makes_way_
             await run(kube, target, broken)
         assert "relation users exists password=***" in str(caught.value)
         assert "kubectl --namespace" in caught.value.next_command
+        assert caught.value.outputs == {"job": name_of(target, broken, DIGEST)}
         uids |= {job["metadata"]["uid"] for job in await jobs(kube, target)}
     assert len(uids) == 2
     assert len(await jobs(kube, target)) == 1
 
 
 async def test_a_migration_that_takes_too_long_is_stopped(kube: KubeClient, target: Target) -> None:
-    with pytest.raises(DeadlineError, match="stopped after 3 s; its last words: begun"):
-        await run(kube, target, shell("echo begun; sleep 600", timeout_s=3))
+    slow = shell("echo begun; sleep 600", timeout_s=3)
+    with pytest.raises(DeadlineError, match="stopped after 3 s; its last words: begun") as caught:
+        await run(kube, target, slow)
+    assert caught.value.outputs == {"job": name_of(target, slow, DIGEST)}
 
 
 async def test_one_whose_container_cannot_start_leaves_nothing_that_could_start_later(
     kube: KubeClient, target: Target
 ) -> None:
-    with pytest.raises(MigrationFailedError, match="cannot pull its image"):
+    with pytest.raises(MigrationFailedError, match="cannot pull its image") as unpulled:
         await run(kube, target, shell("true", image="registry.invalid/acme/none:1"))
     assert await jobs(kube, target) == []
+    absent = replace(shell("true"), command=("/app/migrate",))
+    with pytest.raises(MigrationFailedError, match="could not start: ") as unstarted:
+        await run(kube, target, absent)
+    # What has not begun has changed nothing: no receipt names its Job.
+    assert unpulled.value.outputs == unstarted.value.outputs == {}
 
 
 async def test_runs_at_once_share_one_job_and_a_cancelled_one_leaves_it_to_its_end(

@@ -1,7 +1,6 @@
 """R16, fault 94: an emergency undo that Argo CD does not heal away, and the way back from it."""
 
 import shutil
-import ssl
 from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack, asynccontextmanager
 from dataclasses import replace
@@ -100,9 +99,9 @@ async def least_rights(
                 yield kube, KubernetesApplications(kube)
                 return
             policy = printed([target], role=world.name, account=world.name)
-            trust = ssl.create_default_context(cafile=str(layout.ca))
-            token = stack.enter_context(account(layout, world.name, policy, trust))
-            yield kube, over_server(layout, token)
+            token = stack.enter_context(account(layout, world.name, policy))
+            async with over_server(layout, token) as applications:
+                yield kube, applications
 
 
 @pytest.mark.parametrize("server", [False, True], ids=["kubernetes", "argocd server"])

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import ssl
 import time
-from contextlib import contextmanager
+from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Any
 
 import anyio.lowlevel
@@ -17,8 +18,7 @@ from slipway_lab import argocd, argocd_token
 from slipway_lab.kubernetes import apply, kubectl
 
 if TYPE_CHECKING:
-    import ssl
-    from collections.abc import Iterator, Sequence
+    from collections.abc import AsyncIterator, Iterator, Sequence
 
     from slipway_host.settings import PostgresSettings, Target
     from slipway_lab.layout import Layout
@@ -27,14 +27,21 @@ Json = dict[str, Any]
 KNOWN_S = 20
 
 
-def over_server(layout: Layout, token: str, *, url: str = argocd.URL, ca: str = "") -> ServerApplications:
-    """Return Argo CD's Applications by its own API, as whoever has the token."""
+@asynccontextmanager
+async def over_server(
+    layout: Layout, token: str, *, url: str = argocd.URL, ca: str = ""
+) -> AsyncIterator[ServerApplications]:
+    """Give Argo CD's Applications by its own API, as whoever has the token."""
 
     async def given() -> SecretStr:
         await anyio.lowlevel.checkpoint()
         return SecretStr(token)
 
-    return ServerApplications(url, ca or layout.ca.read_text(), given)
+    found = ServerApplications(url, ca or layout.ca.read_text(), given)
+    try:
+        yield found
+    finally:
+        await found.close()
 
 
 def printed(targets: Sequence[Target], *, role: str, account: str) -> str:
@@ -44,8 +51,14 @@ def printed(targets: Sequence[Target], *, role: str, account: str) -> str:
     return "\n".join(lines).replace("role:slipway", f"role:{role}").replace("<account>", account) + "\n"
 
 
+def spelled(apps: str, *actions: str, name: str) -> str:
+    """Return a policy with some of the rights on the Applications that a pattern means."""
+    lines = [f"p, role:{name}, applications, {one}, */{apps}, allow" for one in actions]
+    return "\n".join([*lines, f"g, {name}, role:{name}", ""])
+
+
 @contextmanager
-def account(layout: Layout, name: str, policy: str, trust: ssl.SSLContext) -> Iterator[str]:
+def account(layout: Layout, name: str, policy: str) -> Iterator[str]:
     """Give the token of an account of Argo CD's that has this policy and nothing else."""
     registered = argocd_token.registration(name)
     policies = f"policy.{name}.csv"
@@ -55,7 +68,7 @@ def account(layout: Layout, name: str, policy: str, trust: ssl.SSLContext) -> It
     _patch(layout, "secret", "argocd-secret", {"stringData": registered})
     token = argocd_token.token(layout, name)
     try:
-        _wait_known(token, trust)
+        _wait_known(layout, token)
         yield token
     finally:
         _patch(layout, "configmap", "argocd-cm", {"data": {f"accounts.{name}": None}})
@@ -67,9 +80,10 @@ def _patch(layout: Layout, kind: str, name: str, body: Json) -> None:
     kubectl(layout, "-n", "argocd", "patch", kind, name, "--type=merge", "--patch", json.dumps(body))
 
 
-def _wait_known(token: str, trust: ssl.SSLContext) -> None:
+def _wait_known(layout: Layout, token: str) -> None:
     """Return once the server has seen the account; its own informers tell it."""
     until = time.monotonic() + KNOWN_S
+    trust = ssl.create_default_context(cafile=str(layout.ca))
     with httpx.Client(base_url=argocd.URL, verify=trust) as client:
         while True:
             said = client.get("/api/v1/account", headers={"Authorization": f"Bearer {token}"})

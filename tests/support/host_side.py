@@ -28,7 +28,7 @@ MANIFEST_TYPE = "application/vnd.oci.image.manifest.v1+json"
 
 @dataclass(frozen=True)
 class HostSide:
-    """A clone with one commit, of one service `api` whose images are the test's own.
+    """A clone with one commit, of one service whose images are the test's own.
 
     Args:
         layout: the lab.
@@ -70,7 +70,8 @@ class HostSide:
     def labels(self) -> dict[str, str]:
         """What a build writes into an image of HEAD."""
         config = load_config(json.dumps(self.config), path="slipway.yaml")
-        service, place = config.services["api"], config.environment("dev", "api")
+        (key,) = self.config["services"]
+        service, place = config.services[key], config.environment("dev", key)
         how = recipe(service, place, commit=self.commit, tag=self.commit[:8], name="dev")
         return {REVISION: self.commit, INPUTS: how.inputs}
 

@@ -32,12 +32,23 @@ class Request:
 
 @dataclass(frozen=True)
 class Answer:
-    """What it gets; `hangs` keeps it waiting until the server ends."""
+    """What it gets.
+
+    Args:
+        status: of HTTP.
+        body: its text.
+        headers: besides the length.
+        hangs: it waits until the server ends.
+        closes: the server closes the connection after the answer, and has not said that it will.
+        drops: the server closes the connection in place of an answer.
+    """
 
     status: int = 200
     body: str = "ok"
     headers: dict[str, str] = field(default_factory=dict)
     hangs: bool = False
+    closes: bool = False
+    drops: bool = False
 
 
 @contextmanager
@@ -46,6 +57,9 @@ def serving(answer: Callable[[Request], Answer], certificate: Certificate | None
     ended = Event()
 
     class Handler(BaseHTTPRequestHandler):
+        # Connections are kept, as servers do.
+        protocol_version = "HTTP/1.1"
+
         def do_GET(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length", "0")))
             # Header names are not case-sensitive.
@@ -53,6 +67,8 @@ def serving(answer: Callable[[Request], Answer], certificate: Certificate | None
             given = answer(Request(self.command, self.path, headers, body))
             if given.hangs:
                 ended.wait(30)
+            self.close_connection = given.closes or given.drops or given.hangs
+            if given.hangs or given.drops:
                 return
             self.send_response(given.status)
             for name, value in {**given.headers, "Content-Length": str(len(given.body.encode()))}.items():

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
 Json = dict[str, Any]
 DIGEST = "sha256:" + "a" * 64
-TARGET = api_target(migration=MigrationSettings(command=("/app/migrate",), timeout_s=600))
+MIGRATION = MigrationSettings(command=("/app/migrate",), timeout_s=600)
+TARGET = api_target(migration=MIGRATION)
 DONE = [{"type": "Complete", "status": "True"}]
 FAILED = [{"type": "Failed", "status": "True", "reason": "BackoffLimitExceeded"}]
 

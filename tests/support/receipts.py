@@ -37,7 +37,13 @@ def service(
 
 
 def gated(
-    failed: str = "", *, name: str = "api", cause: str = "", ran: str = GATES, **more: Any
+    failed: str = "",
+    *,
+    name: str = "api",
+    cause: str = "",
+    ran: str = GATES,
+    commit: str = "c" * 40,
+    **more: Any,
 ) -> dict[str, Any]:
     """The part of a receipt of one service that came to the end of the gates, or failed in one.
 
@@ -46,12 +52,13 @@ def gated(
         name: of service and application.
         cause: of the failure.
         ran: stages that came to an end, besides.
+        commit: of the GitOps repository, where it ended well.
         more: facts of the service.
     """
     stages = [stage(one) for one in ran.split() if one != failed]
     if not failed:
-        stages.append(stage("gitops", commit="c" * 40))
-        return {**service(name, commit="c" * 40), **more, "stages": stages}
+        stages.append(stage("gitops", commit=commit))
+        return {**service(name, commit=commit), **more, "stages": stages}
     error = {"error": f"{failed}: {cause}. Landed: nothing. Next: dagger call deploy"}
     ended = {**stage(failed, "Failed"), "summary": cause}
     return {**service(name, "Failed"), **error, **more, "stages": [*stages, ended]}

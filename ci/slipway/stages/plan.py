@@ -46,7 +46,7 @@ class PlanStage(Stage):
         async with call.cluster() as kube:
             wish = await foreseen.wish(checkout, works, means, run_id=call.run_id)
             ways = [
-                Passage(work.name, work.delivery(kube, call.run_id), accounts, command=again)
+                Passage(work.name, call.delivery(work.target, kube), accounts, command=again)
                 for work in works
             ]
             return await foresight.show(ways, wish, as_json=as_json)

@@ -21,7 +21,7 @@ from slipway_host.errors import (
 from slipway_host.migration import job, name_of
 from slipway_host.results import Status
 from slipway_host.settings import DatabaseSettings, MigrationSettings, SecretsSettings
-from support.migration import DIGEST, DONE, FAILED, TARGET, Cluster, existing, run
+from support.migration import DIGEST, DONE, FAILED, MIGRATION, TARGET, Cluster, existing, run
 from support.target import api_target
 
 API = api_target(database=DatabaseSettings(name="api", role="api"))
@@ -74,8 +74,9 @@ async def test_a_creation_without_an_answer_or_a_lost_race_is_settled_by_a_look(
 async def test_a_job_that_somebody_deletes_is_an_error_and_not_a_success() -> None:
     cluster = Cluster()
     cluster.looks = [lambda: setattr(cluster, "job", None)]
-    with pytest.raises(MigrationFailedError, match="somebody has deleted it"):
+    with pytest.raises(MigrationFailedError, match="somebody has deleted it") as caught:
         await run(cluster)
+    assert caught.value.outputs == {}
 
 
 async def test_a_log_that_cannot_be_followed_does_not_end_the_migration() -> None:
@@ -95,6 +96,8 @@ async def test_without_a_followed_log_the_end_of_it_has_the_last_words() -> None
     with pytest.raises(MigrationFailedError) as caught:
         await run(cluster)
     assert "ended with exit code 2; its last words: password=*** no such column" in str(caught.value)
+    # It has begun: the receipt names it.
+    assert caught.value.outputs == {"job": name_of(TARGET, MIGRATION, DIGEST)}
 
 
 async def test_an_endless_log_is_shown_up_to_its_limit_and_its_end_is_still_known() -> None:
@@ -111,8 +114,10 @@ async def test_an_endless_log_is_shown_up_to_its_limit_and_its_end_is_still_know
 async def test_a_pod_that_vanished_leaves_kubernetes_reason() -> None:
     cluster = Cluster()
     cluster.looks = [lambda: setattr(cluster, "job", existing(FAILED))]
-    with pytest.raises(MigrationFailedError, match=r"failed \(BackoffLimitExceeded\)"):
+    with pytest.raises(MigrationFailedError, match=r"failed \(BackoffLimitExceeded\)") as caught:
         await run(cluster)
+    # Nobody has seen it begin, and nobody says so.
+    assert caught.value.outputs == {}
 
 
 async def test_our_own_deadline_holds_where_kubernetes_keeps_silent() -> None:

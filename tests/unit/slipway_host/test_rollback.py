@@ -2,42 +2,12 @@ from dataclasses import replace
 
 import pytest
 
-from slipway_host import git, holds, receipt_keeper, rollback
+from slipway_host import git, holds, rollback
 from slipway_host.errors import ConflictError, HeldError, NotFoundError, SettingsError
-from slipway_host.gitops import GitOpsResult
-from slipway_host.progress import silent
 from slipway_host.results import Status
-from slipway_host.rollback import Way, hold_of
-from slipway_host.settings import MigrationSettings, SecretsSettings
+from slipway_host.rollback import hold_of
 from support.gitops_remote import VALUES, Remote, change, deploy, path
-from support.receipts import document, service, stage
-from support.taken_back import DIGEST, taken_back
-from support.target import api_target
-
-A, B, C, D = ("aaaa1111" * 5, "bbbb2222" * 5, "cccc3333" * 5, "dddd4444" * 5)
-TARGET = api_target(
-    environment="dev",
-    commit=C,
-    repository="r.invalid/acme/api",
-    namespace="n",
-    values=path("api"),
-    health_port=80,
-    secrets=SecretsSettings(name="s"),
-)
-
-
-async def way_back(remote: Remote, *, to: str = "", revert: str = "") -> Way | None:
-    async with git.clone(remote.settings, protocols=("file",)) as copy:
-        await copy.fetch()
-        return await rollback.find(copy, TARGET, to=to, revert=revert)
-
-
-async def back(remote: Remote, *, to: str = "", everything: bool = False) -> GitOpsResult:
-    """Do what `dagger call rollback` does to the GitOps repository."""
-    way = await way_back(remote, to=to)
-    assert way
-    change_back = taken_back(way, everything=everything)
-    return await deploy(remote, change_back, message=rollback.MESSAGE)
+from support.taken_back import DIGEST, A, B, C, D, back, taken_back, way, way_back
 
 
 def tag(remote: Remote) -> str:
@@ -184,100 +154,11 @@ async def test_a_rollback_of_several_is_one_commit(remote: Remote) -> None:
     assert f"Slipway-Rolled-Back: {C[:8]} (api)" in remote.log("%B", "-1")
 
 
-def way(**more: object) -> Way:
-    whole = {"left": "c", "tag": "b", "source": "", "digest": "", "known": True}
-    return Way(**{**whole, **more})  # type: ignore[arg-type]
-
-
 def test_a_tag_that_was_moved_is_refused() -> None:
     rollback.check_digest(way(digest=DIGEST), DIGEST, repository="r")
     rollback.check_digest(way(), DIGEST, repository="r")
     with pytest.raises(ConflictError, match=r"r:b was sha256:abab.*the tag was moved"):
         rollback.check_digest(way(digest=DIGEST), DIGEST.replace("ab", "cd"), repository="r")
-
-
-MIGRATING = replace(TARGET, migration=MigrationSettings(command=("migrate", "up")))
-UNCHANGED = ": the database stays as it is; whether {} works with it, only its authors know"
-
-
-def test_where_no_deploy_says_that_its_migration_ran_it_is_taken_to_have_run() -> None:
-    said = rollback.warning(way(unsaid=2), MIGRATING)
-    has = "api has a migration (migrate up), which ran before each of"
-    assert said == f"{has} 2 deploy(s) since b{UNCHANGED.format('b')}"
-    assert rollback.warning(way(known=False), MIGRATING).startswith(f"{has} the deploys since b")
-    for harmless in (
-        rollback.warning(way(unsaid=2), TARGET),
-        rollback.warning(way(unsaid=2, tag="c"), MIGRATING),
-        rollback.warning(way(), MIGRATING),
-    ):
-        assert harmless == ""
-
-
-async def migrated(remote: Remote, commit: str, job: str) -> None:
-    await deploy(remote, replace(change(commit=commit), migration=job))
-
-
-async def test_the_warning_names_exactly_the_deploys_whose_migration_ran(remote: Remote) -> None:
-    await migrated(remote, A, "api-migrate-aaaa1111-00000000")
-    await migrated(remote, B, "api-migrate-bbbb2222-00000000")
-    way = await way_back(remote)
-    assert way
-    assert rollback.warning(way, MIGRATING) == (
-        "api: a migration ran in 1 deploy(s) since aaaa1111: bbbb2222bbbb (Job api-migrate-bbbb2222-00000000)"
-        + UNCHANGED.format("aaaa1111")
-    )
-    # What was deployed anew after a rollback had its migration already; what says nothing may have run one.
-    await back(remote)
-    await migrated(remote, A, "api-migrate-aaaa1111-00000000")
-    await deploy(remote, change(commit=C))
-    await migrated(remote, D, "api-migrate-dddd4444-00000000")
-    further = await way_back(remote, to=B[:8])
-    assert further
-    assert [one.tag for one in further.migrations] == [D[:8]]
-    said = rollback.warning(further, MIGRATING)
-    assert "in 1 deploy(s) since bbbb2222: dddd4444dddd (Job api-migrate-dddd4444-00000000); 1 more" in said
-    # Without a migration in today's slipway.yaml, what ran is said all the same.
-    assert "in 1 deploy(s) since bbbb2222" in rollback.warning(further, TARGET)
-    assert "more deploy(s)" not in rollback.warning(further, TARGET)
-
-
-async def test_a_migration_whose_run_brought_no_commit_is_known_by_its_receipt(remote: Remote) -> None:
-    settings = replace(remote.settings, receipts="slipway-receipts")
-
-    async def keep(day: int, commit: str, job: str, *, written: str = "") -> None:
-        stages = [stage("migrate", job=job)]
-        if written:
-            stages.append(stage("gitops", commit=written))
-        told = document(
-            {**service(status="Failed"), "stages": stages},
-            run=f"209908{day:02}T000000-000a",
-            environment="dev",
-            commit=commit,
-        )
-        await receipt_keeper.store(settings, told, [TARGET], report=silent, protocols=("file",))
-
-    await migrated(remote, A, "api-migrate-aaaa1111-00000000")
-    await migrated(remote, B, "api-migrate-bbbb2222-00000000")
-    await keep(1, C, "api-migrate-cccc3333-00000000")
-    await keep(4, C, "api-migrate-cccc3333-00000000")
-    await keep(2, B, "api-migrate-bbbb2222-00000000")
-    await keep(3, D, "api-migrate-dddd4444-00000000", written="d" * 40)
-    async with git.clone(settings, protocols=("file",)) as copy:
-        await copy.fetch()
-        way = await rollback.find(copy, MIGRATING, to="", revert="")
-        assert way
-        found = await rollback.uncommitted(copy, settings.receipts, MIGRATING, way)
-        assert [(one.receipt.commit, one.receipt.run[:8]) for one in found] == [(C, "20990801")]
-        later = replace(way, since="2100-01-01T00:00:00+00:00")
-        for nothing in (
-            await rollback.uncommitted(copy, "", MIGRATING, way),
-            await rollback.uncommitted(copy, settings.receipts, TARGET, way),
-            await rollback.uncommitted(copy, settings.receipts, MIGRATING, later),
-        ):
-            assert nothing == ()
-    said = rollback.warning(replace(way, uncommitted=found), MIGRATING)
-    assert "in 2 deploy(s) since aaaa1111: bbbb2222bbbb (Job api-migrate-bbbb2222-00000000), " in said
-    assert "cccc3333cccc (run 20990801T000000-000a, no commit)" in said
 
 
 async def test_a_hold_placed_between_read_and_push_stops_the_deploy(

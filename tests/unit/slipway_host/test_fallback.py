@@ -5,8 +5,7 @@ from typing import Any, cast
 
 import pytest
 
-from slipway import fallback
-from slipway_host import retreat
+from slipway_host import fallback
 from slipway_host.errors import (
     AccessDeniedError,
     DeadlineError,
@@ -18,20 +17,27 @@ from slipway_host.errors import (
     SupersededError,
 )
 from slipway_host.results import StageResult, Status
+from support.target import api_target
 
 pytestmark = pytest.mark.anyio
 RESULT = {"gitops": StageResult(stage="gitops", status=Status.SUCCEEDED, summary="")}
 
 
-def chain(
+CONFIG = SimpleNamespace(environment=lambda name, _service: SimpleNamespace(rollback=name))
+"""Environments are called as what they ask for."""
+
+
+def call(said: list[str] | None = None) -> Any:
+    return SimpleNamespace(config=CONFIG, report=[].append if said is None else said.append)
+
+
+def passage(
     error: DeliveryError | None, *, stage: str = "rollout", rollback: str = "automatic", results: Any = None
 ) -> Any:
     return SimpleNamespace(
         name="api",
         fallback={},
-        work=SimpleNamespace(
-            environment=SimpleNamespace(rollback=rollback), target=SimpleNamespace(tag="bad")
-        ),
+        delivery=SimpleNamespace(target=api_target(environment=rollback, image_tag="bad")),
         run=SimpleNamespace(
             error=error.at(stage, landed=["gitops (x)"], next_command="dagger call deploy")
             if error
@@ -44,27 +50,27 @@ def chain(
 @pytest.mark.parametrize("stage", ["rollout", "health", "smoke", "proof"])
 @pytest.mark.parametrize("kind", [RolloutFailedError, HealthDegradedError, DeadlineError])
 def test_a_version_that_does_not_arrive_is_rolled_back(stage: str, kind: type[DeliveryError]) -> None:
-    assert fallback.concerns(chain(kind("x"), stage=stage))
+    assert fallback.concerns(call(), passage(kind("x"), stage=stage))
 
 
 @pytest.mark.parametrize(
     "one",
     [
-        chain(RolloutFailedError("x"), rollback="manual"),
-        chain(DeadlineError("x"), stage="sync"),
-        chain(SupersededError("x"), stage="proof"),
-        chain(AccessDeniedError("x")),
-        chain(SmokeTestError("its image is not there"), stage="smoke"),
-        chain(RolloutFailedError("x"), results={}),
-        chain(
+        passage(RolloutFailedError("x"), rollback="manual"),
+        passage(DeadlineError("x"), stage="sync"),
+        passage(SupersededError("x"), stage="proof"),
+        passage(AccessDeniedError("x")),
+        passage(SmokeTestError("its image is not there"), stage="smoke"),
+        passage(RolloutFailedError("x"), results={}),
+        passage(
             RolloutFailedError("x"),
             results={"gitops": StageResult(stage="gitops", status=Status.SKIPPED, summary="")},
         ),
-        chain(None),
+        passage(None),
     ],
 )
 def test_nothing_else_is(one: Any) -> None:
-    assert not fallback.concerns(one)
+    assert not fallback.concerns(call(), one)
 
 
 def outcome(error: DeliveryError | None = None, *, status: str = "Deployed") -> Any:
@@ -86,10 +92,11 @@ async def fall(monkeypatch: pytest.MonkeyPatch, result: Any) -> tuple[Any, Any]:
                 raise result
             return [result]
 
-    monkeypatch.setattr(retreat, "Retreat", Fake)
-    monkeypatch.setattr(fallback, "verifier", lambda _works: None)
-    one, fine = chain(RolloutFailedError("no pod is ready")), chain(None)
-    await fallback.fall_back(cast("Any", None), [one, fine], cast("Any", None), cast("Any", None))
+    monkeypatch.setattr(fallback, "Retreat", Fake)
+    one, fine = passage(RolloutFailedError("no pod is ready")), passage(None)
+    said: list[str] = []
+    await fallback.fall_back(call(said), [one, fine], cast("Any", None), cast("Any", None))
+    assert said[0] == "api: rollout failed: rolling back, as environment asks for"
     assert len(wishes) == 1
     assert fine.fallback == {}
     return one, wishes[0]
