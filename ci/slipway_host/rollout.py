@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import anyio
 
-from slipway_host import pods, troubles, waiting
+from slipway_host import pods, progressive, troubles, waiting
 from slipway_host.errors import (
     DeadlineError,
     RolloutFailedError,
@@ -19,7 +19,7 @@ from slipway_host.errors import (
 )
 from slipway_host.progress import within
 from slipway_host.results import StageResult, Status
-from slipway_host.workload import Workload, read_workload, watched_workload
+from slipway_host.workload import ROLLOUT, Workload, read_workload, watched_workload
 
 if TYPE_CHECKING:
     from slipway_host.kube import KubeClient
@@ -31,10 +31,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Progress:
-    """How far a rollout has come."""
+    """How far a rollout has come.
+
+    Args:
+        complete: every pod is ours, and available.
+        line: for people.
+        next_command: what leads it on, where it waits for a person.
+    """
 
     complete: bool
     line: str
+    next_command: str = ""
 
 
 def progress(workload: Workload | None, target: Target, digest: str) -> Progress:
@@ -49,13 +56,13 @@ def progress(workload: Workload | None, target: Target, digest: str) -> Progress
         found = ", ".join(c.get("image", "") for c in spec["template"]["spec"]["containers"])
         asks = f"{quote(found, limit=300)}, not for {target.repository}:{target.tag} yet"
         return Progress(complete=False, line=f"{what} asks for {asks}")
+    done = f"all {count.wanted} pods are updated and available"
+    if target.workload_kind == ROLLOUT:
+        return _step(workload, target, f"{what}: ", done)
     status = body.get("status", {})
     revision = status.get("updateRevision")  # StatefulSets only
     waits = [
-        (
-            status.get("observedGeneration", 0) < body["metadata"]["generation"],
-            "its controller has not seen the change yet",
-        ),
+        (not workload.observed, "its controller has not seen the change yet"),
         (count.updated < count.wanted, f"{count.updated} of {count.wanted} pods updated"),
         (count.old > 0, f"{count.old} old pods are still there"),
         (
@@ -65,8 +72,15 @@ def progress(workload: Workload | None, target: Target, digest: str) -> Progress
         (status.get("currentRevision") != revision, f"revision {revision} is not current yet"),
     ]
     line = next((line for waits_on, line in waits if waits_on), "")
-    done = f"all {count.wanted} pods are updated and available"
     return Progress(complete=not line, line=f"{what}: {line or done}")
+
+
+def _step(workload: Workload, target: Target, what: str, done: str) -> Progress:
+    step = progressive.step(workload)
+    if not step.by_hand:
+        return Progress(complete=not step.line, line=f"{what}{step.line or f'fully promoted, {done}'}")
+    go_on = progressive.promotion(target)
+    return Progress(complete=False, line=f"{what}{step.line}: {go_on}", next_command=go_on)
 
 
 class _Rollout:
@@ -166,7 +180,7 @@ async def wait_rollout(
         first = await waiting.patiently(lambda: read_workload(kube, target), report)
         await waiting.watching(waiting.in_cluster(kube, watched_workload(target, first)), loop, report)
     if fatal:
-        cause = await troubles.explained(kube, target, fatal)
+        cause = await troubles.explained(kube, target, fatal, workload)
         raise RolloutFailedError(cause, next_command=fatal.next_command)
     if not seen.complete or workload is None:
         states = "; ".join(f"pod {name}: {state}" for name, state in wait.states.items())
@@ -175,7 +189,8 @@ async def wait_rollout(
         details = "; ".join(filter(None, [seen.line, states, trouble]))
         raise DeadlineError(
             f"the rollout is not complete after {deadline_s:g} s: {details}",
-            next_command=f"kubectl -n {target.namespace} describe "
+            next_command=seen.next_command
+            or f"kubectl -n {target.namespace} describe "
             f"{target.workload_kind.lower()} {target.workload_name}",
         )
     return StageResult(

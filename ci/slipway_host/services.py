@@ -201,8 +201,8 @@ class Metrics(Model):
 class Workload(Model):
     """What runs the service's pods."""
 
-    kind: Literal["Deployment", "StatefulSet", "DaemonSet"] = Field(
-        "Deployment", description="its kind in Kubernetes"
+    kind: Literal["Deployment", "StatefulSet", "DaemonSet", "Rollout"] = Field(
+        "Deployment", description="its kind in Kubernetes; Rollout is that of Argo Rollouts"
     )
     name: DnsLabel | None = Field(None, description="its name; default: the application's name")
 

@@ -208,7 +208,7 @@ class Target:
         commit: 40 hexadecimal characters.
         repository: image repository without tag, `host[:port]/namespace/service`.
         values: path of the values file in the GitOps repository.
-        workload_kind: `Deployment`, `StatefulSet` or `DaemonSet`.
+        workload_kind: `Deployment`, `StatefulSet`, `DaemonSet` or `Rollout`.
         argocd_server: address of Argo CD's own API, where that is used; else empty.
         health_stable_s: seconds that the endpoint has to stay healthy.
         image_tag: tag of the image where it is not the commit's own, as after a rollback.

@@ -116,6 +116,8 @@ LAYERS = {
         "plain",
         "pods",
         "preflight",
+        "progressive",
+        "promotion",
         "proof",
         "proposal",
         "pull_secret",

@@ -35,6 +35,7 @@ def test_functions_are_the_stages_of_the_chain_and_the_chain() -> None:
         "smoke",
     }
     others = {
+        "abort",
         "config",
         "cost",
         "deploy",
@@ -49,6 +50,7 @@ def test_functions_are_the_stages_of_the_chain_and_the_chain() -> None:
         "logs",
         "metrics",
         "plan",
+        "promote",
         "rbac",
         "report",
         "record",
