@@ -52,7 +52,7 @@ async def undo(call: Call, *, to_revision: int, by: str, chosen: bool) -> Outcom
     if to_revision < 0:
         raise SettingsError("--to-revision is a number of kubectl rollout history")
     _refuse_all(call, "undo", chosen=chosen)
-    since, deadline_s = rollback.now(), Deadlines().rollout_s
+    since = rollback.now()
 
     async def one(kube: KubeClient, target: Target) -> StageResult:
         return await emergency.undo(
@@ -63,7 +63,7 @@ async def undo(call: Call, *, to_revision: int, by: str, chosen: bool) -> Outcom
             by=by or call.by,
             since=since,
             report=call.report,
-            deadline_s=deadline_s,
+            deadline_s=target.rollout_s,
         )
 
     return await _stage(call, "undo", one)
@@ -91,8 +91,8 @@ async def promote(call: Call, *, full: bool, chosen: bool) -> Outcome:
     _refuse_all(call, "promote", chosen=chosen)
 
     async def one(kube: KubeClient, target: Target) -> StageResult:
-        deadline_s = Deadlines().rollout_s
-        return await promotion.promote(kube, target, full=full, report=call.report, deadline_s=deadline_s)
+        report, deadline_s = call.report, target.rollout_s
+        return await promotion.promote(kube, target, full=full, report=report, deadline_s=deadline_s)
 
     return await _stage(call, "promote", one)
 
@@ -102,7 +102,7 @@ async def abort(call: Call, *, chosen: bool) -> Outcome:
     _refuse_all(call, "abort", chosen=chosen)
 
     async def one(kube: KubeClient, target: Target) -> StageResult:
-        return await promotion.abort(kube, target, report=call.report, deadline_s=Deadlines().rollout_s)
+        return await promotion.abort(kube, target, report=call.report, deadline_s=target.rollout_s)
 
     return await _stage(call, "abort", one)
 

@@ -53,10 +53,12 @@ class Step:
 
     Args:
         line: what it does now; empty where the new version is fully promoted.
-        by_hand: it goes on only once somebody says so.
+        paused: it waits on purpose, for a time or for a person.
+        by_hand: it goes on only once a person says so.
     """
 
     line: str
+    paused: bool = False
     by_hand: bool = False
 
 
@@ -75,7 +77,9 @@ def step(workload: Workload) -> Step:
     ]
     where, count = _place(body), f"{updated} of {wanted} pods are new"
     now, by_hand = _now(body)
-    return Step(line=", ".join(filter(None, [where, now, *running, count])), by_hand=by_hand)
+    paused = by_hand or bool(status.get("pauseConditions"))
+    line = ", ".join(filter(None, [where, now, *running, count]))
+    return Step(line=line, paused=paused, by_hand=by_hand)
 
 
 def _promoted(workload: Workload) -> bool:
@@ -98,6 +102,15 @@ def _promoted(workload: Workload) -> bool:
 
 def _hash(status: Json) -> str:
     return str(status.get("currentPodHash", ""))
+
+
+def pauses_s(body: Json) -> float:
+    """Return the seconds that a new version is kept waiting by the pauses that end by themselves."""
+    strategy = body["spec"].get("strategy", {})
+    steps = (strategy.get("canary") or {}).get("steps") or []
+    lasting = [(one.get("pause") or {}).get("duration") for one in steps]
+    blue_green = (strategy.get("blueGreen") or {}).get("autoPromotionSeconds") or 0
+    return sum(seconds(one) for one in lasting if one is not None) + blue_green
 
 
 def _place(body: Json) -> str:

@@ -54,7 +54,7 @@ async def promote(
             f"{what} was aborted: there is no pause to end",
             next_command=progressive.retry(target),
         )
-    if not step.line or not (step.by_hand or full or _paused(found.body)):
+    if not step.line or not (step.paused or full):
         state = step.line or "the new version is fully promoted already"
         return StageResult(stage="promote", status=Status.SKIPPED, summary=f"{what}: {state}; nothing to end")
     left = "every step, pause and analysis that is left is skipped" if full else "this pause ends"
@@ -122,10 +122,6 @@ async def _workload(kube: KubeClient, target: Target, report: Report) -> Workloa
             next_command=command("status", f"--service={target.service}"),
         )
     return found
-
-
-def _paused(body: Json) -> bool:
-    return bool(body["spec"].get("paused") or body.get("status", {}).get("pauseConditions"))
 
 
 def _place(body: Json) -> tuple[object, ...]:

@@ -15,6 +15,7 @@ from slipway_host import pods, progressive, troubles, waiting
 from slipway_host.errors import (
     DeadlineError,
     RolloutFailedError,
+    RolloutPausedError,
     quote,
 )
 from slipway_host.progress import within
@@ -36,11 +37,13 @@ class Progress:
     Args:
         complete: every pod is ours, and available.
         line: for people.
+        paused: it waits on purpose.
         next_command: what leads it on, where it waits for a person.
     """
 
     complete: bool
     line: str
+    paused: bool = False
     next_command: str = ""
 
 
@@ -77,10 +80,34 @@ def progress(workload: Workload | None, target: Target, digest: str) -> Progress
 
 def _step(workload: Workload, target: Target, what: str, done: str) -> Progress:
     step = progressive.step(workload)
-    if not step.by_hand:
-        return Progress(complete=not step.line, line=f"{what}{step.line or f'fully promoted, {done}'}")
-    go_on = progressive.promotion(target)
-    return Progress(complete=False, line=f"{what}{step.line}: {go_on}", next_command=go_on)
+    if not step.line:
+        return Progress(complete=True, line=f"{what}fully promoted, {done}")
+    go_on = progressive.promotion(target) if step.by_hand else ""
+    line = f"{what}{step.line}{': ' if go_on else ''}{go_on}"
+    return Progress(complete=False, line=line, paused=step.paused, next_command=go_on)
+
+
+def _warn(workload: Workload | None, target: Target, deadline_s: float, report: Report) -> None:
+    if workload is None or target.workload_kind != ROLLOUT:
+        return
+    pauses_s = progressive.pauses_s(workload.body)
+    if pauses_s >= deadline_s:
+        report(
+            f"WARNING: the pauses of {ROLLOUT}/{target.workload_name} take {pauses_s:g} s, and it has "
+            f"{deadline_s:g} s: raise {_key(target)}"
+        )
+
+
+def _key(target: Target) -> str:
+    return f"services.{target.service}.workload.deadlineS"
+
+
+def _paused(seen: Progress, target: Target, deadline_s: float) -> RolloutPausedError:
+    return RolloutPausedError(
+        f"{seen.line} ({_key(target)} of {deadline_s:g} s is over); the stable version serves, too, and the "
+        "new one is neither given up nor proven",
+        next_command=seen.next_command or f"raise {_key(target)} beyond its pauses, and deploy again",
+    )
 
 
 class _Rollout:
@@ -158,7 +185,8 @@ async def wait_rollout(
 
     Raises:
         RolloutFailedError: the new pods cannot become ready, with the container's last words.
-        DeadlineError: the time ran out first, with the last state of the workload and its pods.
+        RolloutPausedError: the time ran out in a pause of a Rollout.
+        DeadlineError: it ran out otherwise, with the last state of the workload and its pods.
     """
     wait = _Rollout(kube, target, digest, report)
     seen, workload = Progress(complete=False, line="nothing read yet"), None
@@ -178,19 +206,21 @@ async def wait_rollout(
     within(deadline_s)
     with anyio.move_on_after(deadline_s):
         first = await waiting.patiently(lambda: read_workload(kube, target), report)
+        _warn(first, target, deadline_s, report)
         await waiting.watching(waiting.in_cluster(kube, watched_workload(target, first)), loop, report)
     if fatal:
         cause = await troubles.explained(kube, target, fatal, workload)
         raise RolloutFailedError(cause, next_command=fatal.next_command)
     if not seen.complete or workload is None:
         states = "; ".join(f"pod {name}: {state}" for name, state in wait.states.items())
+        if seen.paused and not wait.troubles:
+            raise _paused(seen, target, deadline_s)
         found = list(wait.troubles.values()) or await troubles.silent_ones(kube, target, workload, digest)
         trouble = "; ".join(item.cause for item in found)
         details = "; ".join(filter(None, [seen.line, states, trouble]))
         raise DeadlineError(
             f"the rollout is not complete after {deadline_s:g} s: {details}",
-            next_command=seen.next_command
-            or f"kubectl -n {target.namespace} describe "
+            next_command=f"kubectl -n {target.namespace} describe "
             f"{target.workload_kind.lower()} {target.workload_name}",
         )
     return StageResult(

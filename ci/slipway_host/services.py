@@ -205,6 +205,10 @@ class Workload(Model):
         "Deployment", description="its kind in Kubernetes; Rollout is that of Argo Rollouts"
     )
     name: DnsLabel | None = Field(None, description="its name; default: the application's name")
+    deadline_s: Annotated[float, Field(ge=10, le=86_400)] = Field(
+        300.0,
+        description="seconds that a rollout may take: of a Rollout, with all its pauses and analyses",
+    )
 
 
 class Service(Model):

@@ -14,6 +14,7 @@ from slipway_host.errors import (
     HealthDegradedError,
     NotFoundError,
     RolloutFailedError,
+    RolloutPausedError,
     SmokeTestError,
     SupersededError,
 )
@@ -54,6 +55,7 @@ def test_a_version_that_does_not_arrive_is_rolled_back(stage: str, kind: type[De
         chain(DeadlineError("x"), stage="sync"),
         chain(SupersededError("x"), stage="proof"),
         chain(AccessDeniedError("x")),
+        chain(RolloutPausedError("x")),
         chain(SmokeTestError("its image is not there"), stage="smoke"),
         chain(RolloutFailedError("x"), results={}),
         chain(
