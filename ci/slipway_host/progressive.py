@@ -69,16 +69,20 @@ def step(workload: Workload) -> Step:
         return Step(line="its controller has not seen the change yet")
     if _promoted(workload):
         return Step(line="")
-    wanted, updated = workload.count.wanted, workload.count.updated
+    if status.get("abort"):
+        return Step(line="aborted")
+    count = workload.count
     running = [
         f"{what} {run['name']} is {run.get('status') or 'Pending'}"
         for part, field, what in _ANALYSES
         if (run := status.get(part, {}).get(field)) and run.get("status") != "Successful"
     ]
-    where, count = _place(body), f"{updated} of {wanted} pods are new"
     now, by_hand = _now(body)
+    if running and not status.get("pauseConditions"):
+        now = ""  # the controller's message is about pods, and it is not them that it waits for
+    said = f"{count.updated} of {count.wanted} new pods, {count.old} old"
     paused = by_hand or bool(status.get("pauseConditions"))
-    line = ", ".join(filter(None, [where, now, *running, count]))
+    line = ", ".join(filter(None, [_place(body), now, *running, said]))
     return Step(line=line, paused=paused, by_hand=by_hand)
 
 
@@ -156,6 +160,8 @@ def _now(body: Json) -> tuple[str, bool]:
             return f"{said} until it is promoted", True
         since = dt.datetime.fromisoformat(pause["startTime"])
         return f"{said} until {since + dt.timedelta(seconds=lasts):%H:%M:%S} UTC", False
+    if status.get("phase") == "Paused":
+        return "it goes on from its pause", False
     return quote(scrubbed(str(status.get("message") or status.get("phase") or "")), limit=SHOWN), False
 
 
@@ -210,7 +216,7 @@ def gave_up(workload: Workload, target: Target) -> Trouble | None:
 
 
 async def measured(kube: KubeClient, target: Target, workload: Workload) -> str:
-    """Return what the failed analyses of the new version have measured; empty where there are none."""
+    """Return what the failed analysis of the new version has measured; empty where there is none."""
     path = f"/apis/{GROUPS[ROLLOUT]}/namespaces/{target.namespace}/analysisruns"
     selector = f"{HASH}={_hash(workload.body.get('status', {}))}"
     found: list[Json] = []
@@ -221,8 +227,10 @@ async def measured(kube: KubeClient, target: Target, workload: Workload) -> str:
         except (AccessDeniedError, TransientError) as error:
             return f"its analyses cannot be read: {error.cause}"
     ours = owned(found, {workload.body["metadata"]["uid"]})
+    # Of a version that was tried before, earlier ones are still there.
+    ours = tuple(sorted(ours, key=lambda run: str(run["metadata"].get("creationTimestamp"))))
     said = [words for run in ours if (words := _words(run))]
-    return "; ".join(said)
+    return said[-1] if said else ""
 
 
 def _words(run: Json) -> str:

@@ -140,6 +140,9 @@ def _going_on(body: Json, *, full: bool) -> list[tuple[str, Json]]:
     """Return the patches, with the subresource of each: what `kubectl argo rollouts promote` writes."""
     status = body.get("status", {})
     found: list[tuple[str, Json]] = []
+    # First: while that is set, the controller would only pause by its step once more.
+    if body["spec"].get("paused"):
+        found.append(("", {"spec": {"paused": False}}))
     if full:
         found.append(("/status", {"status": {"promoteFull": True}}))
     elif status.get("pauseConditions"):
@@ -149,8 +152,6 @@ def _going_on(body: Json, *, full: bool) -> list[tuple[str, Json]]:
             # Otherwise the controller would pause again at once, for the very same analysis.
             change |= {"controllerPause": False, "currentStepIndex": status["currentStepIndex"] + 1}
         found.append(("/status", {"status": change}))
-    if body["spec"].get("paused"):
-        found.append(("", {"spec": {"paused": False}}))
     return found
 
 
@@ -158,13 +159,11 @@ async def _change(
     kube: KubeClient, target: Target, found: Workload, patches: list[tuple[str, Json]], report: Report
 ) -> None:
     path = f"{workload_path(target)}/{target.workload_name}"
-    version = found.body["metadata"]["resourceVersion"]
+    # Only the first tells whether it is still the pause that was seen: the controller acts on it at once.
+    guard: Json = {"metadata": {"resourceVersion": found.body["metadata"]["resourceVersion"]}}
     for subresource, body in patches:
-        # What was lost with its answer is refused when it comes again, since the version has moved.
-        guarded = {**body, "metadata": {"resourceVersion": version}}
-        write = partial(kube.patch, f"{path}{subresource}", guarded)
-        answer = await waiting.patiently(write, report)
-        version = answer["metadata"]["resourceVersion"]
+        await waiting.patiently(partial(kube.patch, f"{path}{subresource}", {**body, **guard}), report)
+        guard = {}
 
 
 def _stable_pods(workload: Workload) -> list[Json]:

@@ -88,8 +88,12 @@ def _step(workload: Workload, target: Target, what: str, done: str) -> Progress:
 
 
 def _warn(workload: Workload | None, target: Target, deadline_s: float, report: Report) -> None:
-    if workload is None or target.workload_kind != ROLLOUT:
-        return
+    if (
+        workload is None
+        or target.workload_kind != ROLLOUT
+        or not workload.body.get("status", {}).get("stableRS")
+    ):
+        return  # a first version has no steps to walk through
     pauses_s = progressive.pauses_s(workload.body)
     if pauses_s >= deadline_s:
         report(
