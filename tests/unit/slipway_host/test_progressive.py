@@ -12,7 +12,7 @@ from slipway_host.errors import AccessDeniedError, ConflictError, SettingsError,
 from slipway_host.progress import silent
 from slipway_host.rights import rights
 from slipway_host.sync_preview import _strategy
-from slipway_host.workload import Workload, read_workload
+from slipway_host.workload import Workload, read_workload, revision_number
 from support.rollout_documents import DIGEST, DOCUMENTS, target, workload
 from support.target import api_target
 
