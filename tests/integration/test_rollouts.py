@@ -37,7 +37,7 @@ BY_HAND: dict[str, Any] = {"pause": {}}
 WORLDS = {
     "canary": world(canary(PAUSE, analysis("passes")), job("passes", "exit 0"), replicas=2),
     "crash": world(canary(PAUSE), before=CRASH),
-    "analysis": world(canary(analysis("version")), web("version", condition="result == 'v0'")),
+    "analysis": world(canary(analysis("name")), web("name", condition="result == 'library/rust'")),
     "blue-green": world(blue_green(), service("-preview")),
     "by-hand": world(canary(BY_HAND, {"setWeight": 80}, BY_HAND)),
     "given-up": world(blue_green(autoPromotionEnabled=False), service("-preview")),
@@ -89,7 +89,7 @@ async def test_a_failed_analysis_aborts_and_says_what_it_measured(rollouts: Roll
     print(*lines, str(caught.value), sep="\n")
     said = caught.value.cause
     assert "was aborted, and its stable version serves on: RolloutAborted" in said
-    assert re.search(r"AnalysisRun \S+ Failed: metric version Failed: value \"?v3\.", said)
+    assert re.search(r"AnalysisRun \S+ Failed: metric name Failed: value \"?library/python", said)
     assert caught.value.next_command.startswith("dagger call rollback --service=")
     assert rollouts.ready_tags("analysis") == [TAG]
 

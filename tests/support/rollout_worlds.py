@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from slipway_host.applications import KubernetesApplications
 from slipway_host.delivery import Delivery
-from slipway_lab import argocd, gitserver
+from slipway_lab import gitserver
 from slipway_lab.kubernetes import kubectl
+from slipway_lab.layout import MIRROR
 from support.worlds import PORT, SERVER, World, Worlds, deployment
 
 if TYPE_CHECKING:
@@ -78,8 +79,12 @@ def job(name: str, command: str) -> Json:
 
 
 def web(name: str, *, condition: str) -> Json:
-    """Return an analysis of one value of an HTTP answer: the version that Argo CD's server tells."""
-    asked = {"url": f"{argocd.URL}/api/version", "insecure": True, "jsonPath": "{$.Version}"}
+    """Return an analysis of one value of an HTTP answer, which is `library/python`."""
+    asked = {
+        "url": f"https://{MIRROR}/v2/library/python/tags/list",
+        "insecure": True,
+        "jsonPath": "{$.name}",
+    }
     return template(name, {"provider": {"web": asked}, "successCondition": condition})
 
 
