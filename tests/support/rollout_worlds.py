@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from slipway_host import pods
 from slipway_host.applications import KubernetesApplications
 from slipway_host.delivery import Delivery
 from slipway_lab import gitserver
@@ -114,10 +116,10 @@ class Rollouts:
     def target(self, name: str, *, tag: str = NEXT) -> Target:
         return replace(self.worlds.case(name, self.kube).target, image_tag=tag)
 
-    def publish(self, tag: str) -> None:
-        """Have every values file ask for that tag, by one commit."""
-        for name, one in self.worlds.worlds.items():
-            self.worlds.worlds[name] = replace(one, tag=tag)
+    def publish(self, tag: str, *names: str) -> None:
+        """Have the values files of worlds ask for a tag, by one commit."""
+        for name in names:
+            self.worlds.worlds[name] = replace(self.worlds.worlds[name], tag=tag)
         self.worlds.publish()
 
     def delivery(self, name: str, lines: list[str], *, tag: str = NEXT, rollout_s: float = 60) -> Delivery:
@@ -145,17 +147,27 @@ class Rollouts:
     def head(self) -> str:
         return gitserver.head_of(self.layout, self.worlds.repository)
 
-    async def body(self, name: str) -> Json:
-        space = self.worlds.name(name)
-        return await self.kube.get(f"/apis/argoproj.io/v1alpha1/namespaces/{space}/rollouts/{space}")
+    def ready(self, name: str) -> dict[str, str]:
+        """Return the ready pods of a world, each with its image tag."""
+        listed = self._get(name, "pods", "--selector=rollouts-pod-template-hash")
+        return {
+            pod["metadata"]["name"]: pod["spec"]["containers"][0]["image"].rpartition(":")[2]
+            for pod in listed
+            if pods.ready(pod)
+        }
 
-    def ready_tags(self, name: str) -> list[str]:
-        """Return the image tag of every ready pod of a world."""
-        found = json.loads(kubectl(self.layout, "-n", self.worlds.name(name), "get", "pods", "-o", "json"))
-        return sorted(
-            pod["spec"]["containers"][0]["image"].rpartition(":")[2]
-            for pod in found["items"]
-            if pod["metadata"].get("labels", {}).get("app")
-            and "deletionTimestamp" not in pod["metadata"]
-            and any(one["type"] == "Ready" and one["status"] == "True" for one in pod["status"]["conditions"])
-        )
+    def answers(self, name: str) -> bool:
+        """Say whether a pod answers behind the world's Service."""
+        space = self.worlds.name(name)
+        path = f"/api/v1/namespaces/{space}/services/{space}:80/proxy/health"
+        return kubectl(self.layout, "get", "--raw", path) == ""
+
+    def started(self, name: str) -> dt.datetime:
+        """Return when the newest pod's container was started first."""
+        events = self._get(name, "events", "--field-selector=reason=Started,involvedObject.kind=Pod")
+        newest = max(events, key=lambda event: str(event["firstTimestamp"]))
+        return dt.datetime.fromisoformat(newest["firstTimestamp"])
+
+    def _get(self, name: str, *words: str) -> list[Json]:
+        said = kubectl(self.layout, "-n", self.worlds.name(name), "get", *words, "-o", "json")
+        return list(json.loads(said)["items"])
