@@ -27,7 +27,7 @@ All of these act on every call: none is answered from a cache.
 """
 
 GROUPS = {
-    "Deploy": ("deploy", "rollback", "hold", "rotate", "undo", "resume"),
+    "Deploy": ("deploy", "rollback", "hold", "promote", "abort", "rotate", "undo", "resume"),
     "One stage": (
         *("test", "test_reports", "scan", "scan_reports", "build", "image", "push", "sbom", "sign", "verify"),
         *("secrets", "database", "migrate", "gitops", "sync", "smoke"),

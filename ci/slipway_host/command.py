@@ -109,6 +109,14 @@ COMMANDS = {
         "slipway-host undo --service api",
     ),
     "resume": ("give Argo CD back what undo has taken from it", "slipway-host resume --service api"),
+    "promote": (
+        "lead a paused Rollout on to its next step, or with --full to its end",
+        "slipway-host promote --service api\n  slipway-host promote --service api --full",
+    ),
+    "abort": (
+        "give the new version of a Rollout up, and all traffic back to the stable one",
+        "slipway-host abort --service api",
+    ),
     "rotate": (
         "give keys of a service's Secret new values, and replace every pod that reads it",
         "slipway-host rotate --service api --key JWT_SECRET --confirm api-secrets",
@@ -134,7 +142,7 @@ GROUPS = {
     "previews": ("preview", "previews", "remove-preview"),
     "look": ("plan", "status", "diagnose", "history", "report", "logs", "metrics", "kpis", "cost"),
     "set up": ("init", "init-gitops", "doctor", "rbac", "config"),
-    "rarely": ("rotate", "undo", "resume"),
+    "rarely": ("promote", "abort", "rotate", "undo", "resume"),
 }
 """Where each command stands in the help."""
 WITH_IMAGES = ("deploy", "plan", "migrate", "gitops", "smoke")

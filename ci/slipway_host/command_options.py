@@ -139,6 +139,7 @@ OPTIONS = {
             },
         ),
     ),
+    "promote": (_switch("--full", "skip every step, pause and analysis that is left"),),
     "undo": (_number("--to-revision", 0, "revision as in kubectl rollout history, 0 for the one before"), BY),
     "rotate": (
         APP_SECRET,

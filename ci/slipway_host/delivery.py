@@ -183,7 +183,7 @@ class Delivery:
             postgres_settings,
             sql=sql,
             report=self.report,
-            deadline_s=self.deadlines.rollout_s,
+            deadline_s=self.target.rollout_s,
         )
 
     async def migrate(self, digest: str) -> StageResult:
@@ -233,7 +233,7 @@ class Delivery:
             self.target,
             digest=digest,
             report=self.report,
-            deadline_s=self.deadlines.rollout_s,
+            deadline_s=self.target.rollout_s,
         )
         return await cost.noted(self.kube, self.target, result)
 

@@ -33,10 +33,9 @@ async def workload(case: Case) -> str:
     case.workload = found
     if not pods.carries(found.body["spec"]["template"], target, case.digest):
         raise BrokenLinkError(rollout.progress(found, target, case.digest).line, fix=case.call("sync"))
-    status = found.body.get("status", {})
-    if status.get("observedGeneration", 0) < found.body["metadata"]["generation"]:
+    if not found.observed:
         raise BrokenLinkError(
-            f"{what} was changed, and the cluster's controller manager has not looked at it yet",
+            f"{what} was changed, and its controller has not looked at it yet",
             fix=case.again,
             under_way=True,
         )
@@ -78,13 +77,14 @@ async def running(case: Case) -> str:
     for trouble in await troubles.silent_ones(case.kube, target, found, case.digest):
         pod = ours[trouble.key[0]]
         raise await _broken(case, trouble, pod, under_way=_young(pod))
-    gave_up = troubles.gave_up(found)
+    gave_up = troubles.gave_up(found, target)
     if gave_up:
         raise await _broken(case, gave_up)
     progress = rollout.progress(found, target, case.digest)
     if not progress.complete:
         states = "; ".join(f"{name}: {pods.state(pod)}" for name, pod in ours.items())
-        raise BrokenLinkError(progress.line, fix=case.again, evidence=states, under_way=True)
+        fix = progress.next_command or case.again
+        raise BrokenLinkError(progress.line, fix=fix, evidence=states, under_way=True)
     return progress.line
 
 
@@ -99,7 +99,7 @@ async def _broken(
     case: Case, trouble: Trouble, pod: Json | None = None, *, under_way: bool = False
 ) -> BrokenLinkError:
     fix, found = await remedy(case, trouble, pod)
-    said = await troubles.explained(case.kube, case.target, trouble)
+    said = await troubles.explained(case.kube, case.target, trouble, case.workload)
     evidence = "; ".join(filter(None, [found, said.removeprefix(trouble.cause).strip("; ")]))
     return BrokenLinkError(
         trouble.cause, fix=case.again if under_way else fix, evidence=evidence, under_way=under_way

@@ -144,6 +144,10 @@ class RolloutFailedError(TerminalError):
     """The new pods cannot become ready."""
 
 
+class RolloutPausedError(TerminalError):
+    """A Rollout still pauses where the wait for it ended: that says nothing about the new version."""
+
+
 class HealthDegradedError(TerminalError):
     """The new revision runs and is not healthy."""
 

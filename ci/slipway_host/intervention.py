@@ -6,7 +6,7 @@ import datetime as dt
 from functools import partial
 from typing import TYPE_CHECKING
 
-from slipway_host import git, holding, rollback, rotation, targets
+from slipway_host import git, holding, promotion, rollback, rotation, targets
 from slipway_host import undo as emergency
 from slipway_host.caller import command
 from slipway_host.each import NOBODY, Outcome, each
@@ -51,9 +51,8 @@ async def undo(call: Call, *, to_revision: int, by: str, chosen: bool) -> Outcom
     """
     if to_revision < 0:
         raise SettingsError("--to-revision is a number of kubectl rollout history")
-    if not chosen and len(call.targets) > 1:
-        raise SettingsError("say which services to undo: --service=<name>")
-    since, deadline_s = rollback.now(), Deadlines().rollout_s
+    _refuse_all(call, "undo", chosen=chosen)
+    since = rollback.now()
 
     async def one(kube: KubeClient, target: Target) -> StageResult:
         return await emergency.undo(
@@ -64,7 +63,7 @@ async def undo(call: Call, *, to_revision: int, by: str, chosen: bool) -> Outcom
             by=by or call.by,
             since=since,
             report=call.report,
-            deadline_s=deadline_s,
+            deadline_s=target.rollout_s,
         )
 
     return await _stage(call, "undo", one)
@@ -79,6 +78,33 @@ async def resume(call: Call) -> Outcome:
         )
 
     return await _stage(call, "resume", one)
+
+
+async def promote(call: Call, *, full: bool, chosen: bool) -> Outcome:
+    """Lead paused Rollouts on.
+
+    Args:
+        call: the services.
+        full: skip what is left of their steps.
+        chosen: the services were named.
+    """
+    _refuse_all(call, "promote", chosen=chosen)
+
+    async def one(kube: KubeClient, target: Target) -> StageResult:
+        report, deadline_s = call.report, target.rollout_s
+        return await promotion.promote(kube, target, full=full, report=report, deadline_s=deadline_s)
+
+    return await _stage(call, "promote", one)
+
+
+async def abort(call: Call, *, chosen: bool) -> Outcome:
+    """Give the new versions of Rollouts up that are on their way."""
+    _refuse_all(call, "abort", chosen=chosen)
+
+    async def one(kube: KubeClient, target: Target) -> StageResult:
+        return await promotion.abort(kube, target, report=call.report, deadline_s=target.rollout_s)
+
+    return await _stage(call, "abort", one)
 
 
 async def sync(call: Call, *, terminate: bool) -> Outcome:
@@ -129,6 +155,11 @@ async def rotate(call: Call, *, key: Sequence[str], confirm: str, name: str) -> 
         act = partial(call.delivery(first, kube).rotate, plan, postgres)
         result = await call.record("rotate", first).stage("rotate", act)
     return Outcome(_said(result))
+
+
+def _refuse_all(call: Call, function: str, *, chosen: bool) -> None:
+    if not chosen and len(call.targets) > 1:
+        raise SettingsError(f"say which services to {function}: --service=<name>")
 
 
 def check_reset(targets: Sequence[Target], role: str) -> None:

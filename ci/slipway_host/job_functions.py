@@ -46,6 +46,7 @@ async def _rollback(call: Call, options: argparse.Namespace) -> Outcome:
 
 
 FUNCTIONS: dict[str, Callable[[Call, argparse.Namespace], Awaitable[Outcome]]] = {
+    "abort": lambda call, o: intervention.abort(call, chosen=bool(o.service)),
     "cost": lambda call, o: reckoning.cost(call, as_json=o.as_json),
     "diagnose": lambda call, o: inspection.diagnose(call, head=o.head, as_json=o.as_json),
     "doctor": lambda call, o: inspection.doctor(call, as_json=o.as_json, report_only=o.report_only),
@@ -58,6 +59,7 @@ FUNCTIONS: dict[str, Callable[[Call, argparse.Namespace], Awaitable[Outcome]]] =
     "metrics": lambda call, o: inspection.metrics(call, match=o.match),
     "preview": lambda call, _: previewing.preview(call),
     "previews": lambda call, o: preview_list.previews(call, as_json=o.as_json),
+    "promote": lambda call, o: intervention.promote(call, full=o.full, chosen=bool(o.service)),
     "rbac": lambda call, o: inspection.rbac(
         call, account=o.account, account_namespace=o.account_namespace, sync_windows=o.sync_windows
     ),

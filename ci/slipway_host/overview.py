@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from slipway_host import git, holds, pods, proof, suspension, undo, values
+from slipway_host import git, holds, pods, progressive, proof, suspension, undo, values
 from slipway_host.errors import DeliveryError, quote
 from slipway_host.git_log import trailers_of
 from slipway_host.image_change import RUN, SOURCE_COMMIT, source_of
 from slipway_host.together import together
-from slipway_host.workload import read_workload
+from slipway_host.workload import ROLLOUT, Workload, read_workload
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from slipway_host.kube import KubeClient
     from slipway_host.pods import Json
     from slipway_host.settings import GitSettings, Target
-    from slipway_host.workload import Workload
 
 T = TypeVar("T")
 HISTORY = 50
@@ -82,6 +81,16 @@ class Overview:
         return [{"tag": tag, "digest": digest, "since": since} for (tag, digest), since in found.items()]
 
     @property
+    def step(self) -> str:
+        """Where a Rollout is on the way to its new version; empty where it is not on the way."""
+        if self.target.workload_kind != ROLLOUT or not isinstance(self.workload, Workload):
+            return ""
+        stuck = progressive.gave_up(self.workload, self.target)
+        found = progressive.step(self.workload)
+        go_on = f": {progressive.promotion(self.target)}" if found.by_hand else ""
+        return stuck.cause if stuck else f"{found.line}{go_on}"
+
+    @property
     def _pods(self) -> Sequence[Json]:
         if self.workload is None or isinstance(self.workload, DeliveryError):
             return ()
@@ -103,6 +112,7 @@ class Overview:
             "holds": _or_problem(self.held, lambda held: [dict(vars(one)) for one in held]),
             "argocd": _or_problem(self.app, _argocd),
             "replicas": _or_problem(self.workload, lambda _: count),
+            "rollout": self.step or None,
             "pods": [_pod(pod, self.target) for pod in self._pods],
         }
 
@@ -126,6 +136,7 @@ class Overview:
                 f"pods        {what} in namespace {target.namespace}: "
                 f"{count.ready} of {count.wanted} pods ready"
             )
+            lines += [f"            {self.step}"] if self.step else []
             lines += [f"            {_pod_line(_pod(pod, target))}" for pod in self.workload.pods]
         return "\n".join(lines)
 

@@ -125,7 +125,7 @@ def missing(
 
 def _wrong_pods(workload: Workload, target: Target, digest: str, manifests: frozenset[str]) -> str:
     # A pod on its way out gets no new requests, and its grace period may outlast any deadline.
-    alive = [pod for pod in workload.pods if pods.alive(pod)]
+    alive = [pod for pod in workload.serving if pods.alive(pod)]
     for pod in alive:
         if not image_id(pod, target) or runs(pod, target, digest, manifests):
             continue
@@ -233,7 +233,7 @@ async def prove(
         if proof.synced and proof.health not in {"", "Healthy"}:
             raise proof.degraded(late)
         raise DeadlineError(late, next_command=f"kubectl -n {target.namespace} get pods -o wide")
-    ours = [evidence(pod, target) for pod in workload.pods if pods.ready(pod)]
+    ours = [evidence(pod, target) for pod in workload.serving if pods.ready(pod)]
     return StageResult(
         stage="proof",
         status=Status.SUCCEEDED,

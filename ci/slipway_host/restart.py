@@ -9,10 +9,11 @@ import anyio
 
 from slipway_host import pods, waiting
 from slipway_host.errors import DeadlineError, RolloutFailedError
-from slipway_host.workload import Workload, read_workload, watched_workload
+from slipway_host.workload import ROLLOUT, Workload, read_workload, watched_workload, workload_path
 
 if TYPE_CHECKING:
     from slipway_host.kube import KubeClient
+    from slipway_host.pods import Json
     from slipway_host.progress import Report
     from slipway_host.settings import Target
 
@@ -36,17 +37,17 @@ async def restart(kube: KubeClient, target: Target, *, at: str, report: Report, 
         DeadlineError: they were not all there in time.
     """
     what = f"{target.workload_kind.lower()}/{target.workload_name}"
-    show = f"kubectl -n {target.namespace} rollout status {what}"
+    # kubectl knows the status of its own kinds alone.
+    verb = "describe" if target.workload_kind == ROLLOUT else "rollout status"
+    show = f"kubectl -n {target.namespace} {verb} {what}"
     first = await waiting.patiently(lambda: read_workload(kube, target), report)
     if first is None:
         return False
     if _restarted(first) < _time(at):
-        path = f"/apis/apps/v1/namespaces/{target.namespace}/{target.workload_kind.lower()}s"
-        template = {"metadata": {"annotations": {RESTARTED_AT: at}}}
-        body = {"spec": {"template": template}}
+        path, body = f"{workload_path(target)}/{target.workload_name}", _asking(target, at)
         report(f"{what}: new pods")
         # The same patch twice is one change: a lost answer costs nothing.
-        await waiting.patiently(lambda: kube.patch(f"{path}/{target.workload_name}", body), report)
+        await waiting.patiently(lambda: kube.patch(path, body), report)
     line = ""
     troubled: dict[tuple[str, str], float] = {}
 
@@ -74,15 +75,36 @@ async def restart(kube: KubeClient, target: Target, *, at: str, report: Report, 
     return True
 
 
+def _asking(target: Target, at: str) -> Json:
+    """Return the patch that asks for new pods; a Rollout does not walk through its steps for them."""
+    if target.workload_kind == ROLLOUT:
+        return {"spec": {"restartAt": at}}
+    return {"spec": {"template": {"metadata": {"annotations": {RESTARTED_AT: at}}}}}
+
+
 def progress(workload: Workload) -> tuple[str, bool]:
     """Return how far a rollout is, in words, and whether every pod is new and available."""
-    body, count = workload.body, workload.count
-    seen = body.get("status", {}).get("observedGeneration", 0) >= body["metadata"]["generation"]
-    complete = seen and count.old == 0 and count.updated == count.available == count.wanted
+    count = workload.count
+    at = workload.body["spec"].get("restartAt")  # Rollouts only: their controller deletes pod after pod
+    if at:
+        alive = [pod for pod in workload.pods if pods.alive(pod)]
+        new = [pod for pod in alive if _created(pod) >= _time(at)]
+        ready = [pod for pod in new if pods.ready(pod)]
+        # In the middle of a canary, as many as there are: it goes on with its steps afterwards.
+        done = workload.body.get("status", {}).get("restartedAt") == at and len(ready) == len(alive)
+        said = f"{len(new)} of {max(count.wanted, len(alive))} pods are new, {len(ready)} available"
+        return said, done and len(ready) >= count.wanted
+    complete = workload.observed and count.old == 0 and count.updated == count.available == count.wanted
     return f"{count.updated} of {count.wanted} pods are new, {count.available} available", complete
 
 
+def _created(pod: Json) -> dt.datetime:
+    return _time(str(pod["metadata"].get("creationTimestamp", "")))
+
+
 def _restarted(workload: Workload) -> dt.datetime:
+    if at := workload.body["spec"].get("restartAt"):
+        return _time(at)
     annotations = workload.body["spec"]["template"].get("metadata", {}).get("annotations") or {}
     return _time(annotations.get(RESTARTED_AT, ""))
 
@@ -99,8 +121,10 @@ def _time(text: str) -> dt.datetime:
 def _fail_early(workload: Workload, at: str, since: dict[tuple[str, str], float]) -> None:
     """Raise for a new pod that will not become ready by waiting; old ones are no concern of ours."""
     now = anyio.current_time()
+    by_time = "restartAt" in workload.body["spec"]
     for pod in workload.pods:
-        if (pod["metadata"].get("annotations") or {}).get(RESTARTED_AT, "") != at:
+        restarted = (pod["metadata"].get("annotations") or {}).get(RESTARTED_AT, "")
+        if not (_created(pod) >= _time(at) if by_time else restarted == at):
             continue
         trouble = pods.trouble(pod)
         if trouble is None:

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 from slipway_host.caller import command
 from slipway_host.errors import NotFoundError
-from slipway_host.troubles import REVISION
-from slipway_host.workload import Workload, owned
+from slipway_host.workload import HASH, OF_REPLICA_SETS, Workload, owned, revision_number
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,7 +16,8 @@ if TYPE_CHECKING:
     from slipway_host.kube_http import Json, Objects
     from slipway_host.settings import Target
 
-HASH = "pod-template-hash"
+HASHES = {"pod-template-hash", HASH}
+"""Labels that Kubernetes and Argo Rollouts put on a ReplicaSet's pods."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,19 +50,19 @@ class Revision:
 
 
 def template(replica_set: Json) -> Json:
-    """Return a ReplicaSet's pods as its Deployment describes them."""
+    """Return a ReplicaSet's pods as its Deployment or Rollout describes them."""
     found = dict(replica_set["spec"]["template"])
     meta = dict(found.get("metadata") or {})
-    labels = {key: value for key, value in (meta.get("labels") or {}).items() if key != HASH}
+    labels = {key: value for key, value in (meta.get("labels") or {}).items() if key not in HASHES}
     return {**found, "metadata": {**meta, "labels": labels}}
 
 
 async def read(kube: KubeClient, target: Target, workload: Workload) -> list[Revision]:
     """Return a workload's revisions, newest first; the first one is what it asks for now."""
-    if target.workload_kind == "Deployment":
+    if target.workload_kind in OF_REPLICA_SETS:
         found = [
             Revision(
-                number=int((item["metadata"].get("annotations") or {}).get(REVISION, 0)),
+                number=revision_number(item),
                 name=item["metadata"]["name"],
                 images=_images(item["spec"]["template"]),
                 body=item,

@@ -14,6 +14,7 @@ import anyio
 
 from slipway_host.application import GROUP as ARGOCD_GROUP
 from slipway_host.together import together
+from slipway_host.workload import GROUPS, OF_REPLICA_SETS, ROLLOUT
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -92,6 +93,7 @@ def rights(target: Target, postgres: PostgresSettings, *, create_namespace: bool
         create_namespace: whether the namespace still has to be made: where it is there, nobody needs that.
     """
     own, workload = target.namespace, f"{target.workload_kind.lower()}s"
+    group = GROUPS.get(target.workload_kind, "apps/v1").partition("/")[0]
 
     def several(
         namespace: str, use: str, resource: str, *verbs: str, group: str = "", name: str = ""
@@ -123,16 +125,19 @@ def rights(target: Target, postgres: PostgresSettings, *, create_namespace: bool
     if not target.argocd_server:
         app = {"group": ARGOCD, "name": target.app}
         several(target.argocd_namespace, "sync", "applications", "get", "list", "watch", "patch", **app)
-    several(own, "rollout", workload, "get", "list", "watch", group="apps", name=target.workload_name)
+    several(own, "rollout", workload, "get", "list", "watch", group=group, name=target.workload_name)
     # New pods, for who reads a Secret that has changed.
-    several(own, "rotate", workload, "patch", group="apps", name=target.workload_name)
+    several(own, "rotate", workload, "patch", group=group, name=target.workload_name)
     if target.migration or target.smoke:
         use = "migrate" if target.migration else "smoke"
         several(own, use, "jobs", "get", "list", "watch", "create", "delete", group="batch")
-    if target.workload_kind == "Deployment":
+    if target.workload_kind in OF_REPLICA_SETS:
         several(own, "rollout", "replicasets", "list", "watch", group="apps")
     else:
         several(own, "undo", "controllerrevisions", "list", group="apps")
+    if target.workload_kind == ROLLOUT:
+        several(own, "rollout", "analysisruns", "list", group=group)
+        several(own, "promote", f"{workload}/status", "patch", group=group, name=target.workload_name)
     several(own, "rollout", "pods", "list", "watch")
     several(own, "rollout", "events", "list")
     several(own, "logs", "pods/log", "get")

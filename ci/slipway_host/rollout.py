@@ -11,15 +11,16 @@ from typing import TYPE_CHECKING
 
 import anyio
 
-from slipway_host import pods, troubles, waiting
+from slipway_host import pods, progressive, troubles, waiting
 from slipway_host.errors import (
     DeadlineError,
     RolloutFailedError,
+    RolloutPausedError,
     quote,
 )
 from slipway_host.progress import within
 from slipway_host.results import StageResult, Status
-from slipway_host.workload import Workload, read_workload, watched_workload
+from slipway_host.workload import ROLLOUT, Workload, read_workload, watched_workload
 
 if TYPE_CHECKING:
     from slipway_host.kube import KubeClient
@@ -31,10 +32,19 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Progress:
-    """How far a rollout has come."""
+    """How far a rollout has come.
+
+    Args:
+        complete: every pod is ours, and available.
+        line: for people.
+        paused: it waits on purpose.
+        next_command: what leads it on, where it waits for a person.
+    """
 
     complete: bool
     line: str
+    paused: bool = False
+    next_command: str = ""
 
 
 def progress(workload: Workload | None, target: Target, digest: str) -> Progress:
@@ -49,13 +59,13 @@ def progress(workload: Workload | None, target: Target, digest: str) -> Progress
         found = ", ".join(c.get("image", "") for c in spec["template"]["spec"]["containers"])
         asks = f"{quote(found, limit=300)}, not for {target.repository}:{target.tag} yet"
         return Progress(complete=False, line=f"{what} asks for {asks}")
+    done = f"all {count.wanted} pods are updated and available"
+    if target.workload_kind == ROLLOUT:
+        return _step(workload, target, f"{what}: ", done)
     status = body.get("status", {})
     revision = status.get("updateRevision")  # StatefulSets only
     waits = [
-        (
-            status.get("observedGeneration", 0) < body["metadata"]["generation"],
-            "its controller has not seen the change yet",
-        ),
+        (not workload.observed, "its controller has not seen the change yet"),
         (count.updated < count.wanted, f"{count.updated} of {count.wanted} pods updated"),
         (count.old > 0, f"{count.old} old pods are still there"),
         (
@@ -65,8 +75,43 @@ def progress(workload: Workload | None, target: Target, digest: str) -> Progress
         (status.get("currentRevision") != revision, f"revision {revision} is not current yet"),
     ]
     line = next((line for waits_on, line in waits if waits_on), "")
-    done = f"all {count.wanted} pods are updated and available"
     return Progress(complete=not line, line=f"{what}: {line or done}")
+
+
+def _step(workload: Workload, target: Target, what: str, done: str) -> Progress:
+    step = progressive.step(workload)
+    if not step.line:
+        return Progress(complete=True, line=f"{what}fully promoted, {done}")
+    go_on = progressive.promotion(target) if step.by_hand else ""
+    line = f"{what}{step.line}{': ' if go_on else ''}{go_on}"
+    return Progress(complete=False, line=line, paused=step.paused, next_command=go_on)
+
+
+def _warn(workload: Workload | None, target: Target, deadline_s: float, report: Report) -> None:
+    if (
+        workload is None
+        or target.workload_kind != ROLLOUT
+        or not workload.body.get("status", {}).get("stableRS")
+    ):
+        return  # a first version has no steps to walk through
+    pauses_s = progressive.pauses_s(workload.body)
+    if pauses_s >= deadline_s:
+        report(
+            f"WARNING: the pauses of {ROLLOUT}/{target.workload_name} take {pauses_s:g} s, and it has "
+            f"{deadline_s:g} s: raise {_key(target)}"
+        )
+
+
+def _key(target: Target) -> str:
+    return f"services.{target.service}.workload.deadlineS"
+
+
+def _paused(seen: Progress, target: Target, deadline_s: float) -> RolloutPausedError:
+    return RolloutPausedError(
+        f"{seen.line} ({_key(target)} of {deadline_s:g} s is over); the stable version serves, too, and the "
+        "new one is neither given up nor proven",
+        next_command=seen.next_command or f"raise {_key(target)} beyond its pauses, and deploy again",
+    )
 
 
 class _Rollout:
@@ -144,7 +189,8 @@ async def wait_rollout(
 
     Raises:
         RolloutFailedError: the new pods cannot become ready, with the container's last words.
-        DeadlineError: the time ran out first, with the last state of the workload and its pods.
+        RolloutPausedError: the time ran out in a pause of a Rollout.
+        DeadlineError: it ran out otherwise, with the last state of the workload and its pods.
     """
     wait = _Rollout(kube, target, digest, report)
     seen, workload = Progress(complete=False, line="nothing read yet"), None
@@ -164,12 +210,15 @@ async def wait_rollout(
     within(deadline_s)
     with anyio.move_on_after(deadline_s):
         first = await waiting.patiently(lambda: read_workload(kube, target), report)
+        _warn(first, target, deadline_s, report)
         await waiting.watching(waiting.in_cluster(kube, watched_workload(target, first)), loop, report)
     if fatal:
-        cause = await troubles.explained(kube, target, fatal)
+        cause = await troubles.explained(kube, target, fatal, workload)
         raise RolloutFailedError(cause, next_command=fatal.next_command)
     if not seen.complete or workload is None:
         states = "; ".join(f"pod {name}: {state}" for name, state in wait.states.items())
+        if seen.paused and not wait.troubles:
+            raise _paused(seen, target, deadline_s)
         found = list(wait.troubles.values()) or await troubles.silent_ones(kube, target, workload, digest)
         trouble = "; ".join(item.cause for item in found)
         details = "; ".join(filter(None, [seen.line, states, trouble]))

@@ -30,6 +30,7 @@ from slipway_host.scram import scram_verifier
 from slipway_host.secret_data import check_given, decoded, encoded, show, untouchable
 from slipway_host.services import JWT_KEY, SHORTEST_JWT
 from slipway_host.together import together
+from slipway_host.workload import workload_path
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -152,8 +153,7 @@ async def rotate(
 
 
 async def _generation(kube: KubeClient, target: Target) -> int:
-    path = f"/apis/apps/v1/namespaces/{target.namespace}/{target.workload_kind.lower()}s"
-    found = await kube.find(f"{path}/{target.workload_name}")
+    found = await kube.find(f"{workload_path(target)}/{target.workload_name}")
     return int(found["metadata"]["generation"]) if found else 0
 
 

@@ -40,7 +40,10 @@ ORDER = (
 )
 """The chain as people think of it; what runs side by side ends in any order."""
 EFFECTS = frozenset(
-    {"push", "sign", "secrets", "database", "migrate", "gitops", "resume", "sync", "undo", "rotate", "hold"}
+    {
+        *("push", "sign", "secrets", "database", "migrate", "gitops", "sync"),
+        *("resume", "undo", "rotate", "hold", "promote", "abort", "preview", "remove-preview"),
+    }
 )
 """Stages that change something outside the run: what an error message lists as landed."""
 

@@ -201,10 +201,14 @@ class Metrics(Model):
 class Workload(Model):
     """What runs the service's pods."""
 
-    kind: Literal["Deployment", "StatefulSet", "DaemonSet"] = Field(
-        "Deployment", description="its kind in Kubernetes"
+    kind: Literal["Deployment", "StatefulSet", "DaemonSet", "Rollout"] = Field(
+        "Deployment", description="its kind in Kubernetes; Rollout is that of Argo Rollouts"
     )
     name: DnsLabel | None = Field(None, description="its name; default: the application's name")
+    deadline_s: Annotated[float, Field(ge=10, le=86_400)] = Field(
+        300.0,
+        description="seconds that a rollout may take: of a Rollout, with all its pauses and analyses",
+    )
 
 
 class Service(Model):

@@ -194,7 +194,6 @@ class Deadlines:
     git_s: float = 300  # of 50 clients at once, the last was through after 132 s (tests/chaos)
     database_s: float = 60
     sync_s: float = 180
-    rollout_s: float = 300
     health_s: float = 60
 
 
@@ -208,9 +207,10 @@ class Target:
         commit: 40 hexadecimal characters.
         repository: image repository without tag, `host[:port]/namespace/service`.
         values: path of the values file in the GitOps repository.
-        workload_kind: `Deployment`, `StatefulSet` or `DaemonSet`.
+        workload_kind: `Deployment`, `StatefulSet`, `DaemonSet` or `Rollout`.
         argocd_server: address of Argo CD's own API, where that is used; else empty.
         health_stable_s: seconds that the endpoint has to stay healthy.
+        rollout_s: seconds that a rollout may take.
         image_tag: tag of the image where it is not the commit's own, as after a rollback.
         write_digest: write the image's digest to a values file that has none, too.
         prices: what is paid; None for the examples.
@@ -233,6 +233,7 @@ class Target:
     secrets: SecretsSettings
     migration: MigrationSettings | None = None
     smoke: SmokeSettings | None = None
+    rollout_s: float = 300
     image_tag: str = ""
     write_digest: bool = False
     argocd_server: str = ""

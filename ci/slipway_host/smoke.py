@@ -21,8 +21,8 @@ from slipway_host.health import candidates
 from slipway_host.job_manifest import DONE, Task, collection, job_name, manifest, state
 from slipway_host.job_run import JobRun
 from slipway_host.results import StageResult, Status
-from slipway_host.troubles import REVISION, new_pods
-from slipway_host.workload import read_workload
+from slipway_host.troubles import new_pods
+from slipway_host.workload import read_workload, revision_number
 
 if TYPE_CHECKING:
     from slipway_host.kube import KubeClient
@@ -112,7 +112,7 @@ def name_of(target: Target, settings: SmokeSettings, digest: str, workload: Work
     An image that returns after another one is a new revision, and so is one with other settings.
     """
     meta = workload.body["metadata"]
-    number = (meta.get("annotations") or {}).get(REVISION) or meta["generation"]
+    number = revision_number(workload.body) or meta["generation"]
     image, user = _image(target, settings, digest), str(settings.run_as_user)
     asked = [json.dumps(settings.env, sort_keys=True), *settings.secret_keys, settings.memory]
     work = [image, *settings.command, user, *asked, digest, str(meta["uid"]), str(number)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from slipway_host import argocd, comparison, pods
+from slipway_host import argocd, comparison, pods, progressive
 from slipway_host.application import Holds
 from slipway_host.errors import AccessDeniedError, NotFoundError, quote
 from slipway_host.plan import UNKNOWN, SyncPlan
@@ -144,6 +144,10 @@ def _image(workload: Json, target: Target) -> str:
 
 def _strategy(workload: Json) -> str:
     spec = workload["spec"]
+    for kind, name in progressive.STRATEGIES.items():
+        if kind in (spec.get("strategy") or {}):
+            steps = (spec["strategy"][kind] or {}).get("steps") or []
+            return ", then ".join([name, *(progressive.described(one) for one in steps)])
     found = spec.get("strategy") or spec.get("updateStrategy") or {}
     options = sorted((found.get("rollingUpdate") or {}).items())
     return " ".join(

@@ -100,6 +100,7 @@ def target_of(
         argocd_server=config.argocd.server or "",
         workload_kind=service.workload.kind,
         workload_name=service.workload.name or named,
+        rollout_s=service.workload.deadline_s,
         health_path=service.health.path,
         health_port=service.health.port,
         health_stable_s=service.health.stable_s,

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 
 import anyio
 
-from slipway_host import pods
+from slipway_host import pods, progressive
 from slipway_host.errors import AccessDeniedError, DeliveryError, TransientError, quote
 from slipway_host.scrub import parts, scrubbed
-from slipway_host.workload import owned
+from slipway_host.workload import ROLLOUT, owned, revision_number
 
 if TYPE_CHECKING:
     from slipway_host.kube import KubeClient
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from slipway_host.settings import Target
     from slipway_host.workload import Workload
 
-REVISION = "deployment.kubernetes.io/revision"
 LAST_WORDS = 500
 """Characters of a crashed container's log in an error: the end of it, where the reason is."""
 SOME = 5
@@ -39,11 +38,7 @@ def new_replica_set(workload: Workload, target: Target, digest: str) -> Json | N
     """Return the ReplicaSet that the current rollout fills; None before it is made."""
     # A rollback and a return to the same tag leave an older ReplicaSet with our image behind.
     ours = [item for item in workload.replica_sets if pods.carries(item["spec"]["template"], target, digest)]
-    return max(
-        ours,
-        key=lambda item: int(item["metadata"].get("annotations", {}).get(REVISION, 0)),
-        default=None,
-    )
+    return max(ours, key=revision_number, default=None)
 
 
 def new_pods(workload: Workload, target: Target, digest: str) -> list[Json]:
@@ -67,14 +62,16 @@ def troubles(workload: Workload, target: Target, digest: str) -> list[Trouble]:
     if not pods.carries(workload.body["spec"]["template"], target, digest):
         return []
     found = [pods.trouble(pod) for pod in new_pods(workload, target, digest)]
-    return [item for item in [*found, *of_workload(workload, target, digest), gave_up(workload)] if item]
+    found += [*of_workload(workload, target, digest), gave_up(workload, target)]
+    return [item for item in found if item]
 
 
 def of_workload(workload: Workload, target: Target, digest: str) -> list[Trouble]:
     """Return what keeps the workload from having its pods: nothing of the pods themselves (fault 87)."""
     replica_set = new_replica_set(workload, target, digest)
     found = [_failed(replica_set, "ReplicaFailure", "True", "cannot create its pods")] if replica_set else []
-    if workload.body["spec"].get("paused"):
+    # A paused Rollout is a person's way to look at a canary for longer: it is waited for, as in any pause.
+    if workload.body["spec"].get("paused") and target.workload_kind != ROLLOUT:
         what = f"{target.workload_kind.lower()}/{target.workload_name}"
         found.append(
             pods.Trouble(
@@ -88,12 +85,11 @@ def of_workload(workload: Workload, target: Target, digest: str) -> list[Trouble
     return [item for item in found if item]
 
 
-def gave_up(workload: Workload) -> Trouble | None:
+def gave_up(workload: Workload, target: Target) -> Trouble | None:
     """Return the workload's own word that its rollout does not get on."""
-    body = workload.body
-    if body.get("status", {}).get("observedGeneration", 0) < body["metadata"]["generation"]:
-        return None
-    return _failed(body, "Progressing", "False", "gave up")
+    if target.workload_kind == ROLLOUT:
+        return progressive.gave_up(workload, target)
+    return _failed(workload.body, "Progressing", "False", "gave up") if workload.observed else None
 
 
 def _failed(body: Json, kind: str, status: str, what: str) -> Trouble | None:
@@ -122,8 +118,13 @@ async def last_words(kube: KubeClient, target: Target, trouble: Trouble) -> str:
     return quote(text[-LAST_WORDS:]) if text.strip() else ""
 
 
-async def explained(kube: KubeClient, target: Target, trouble: Trouble) -> str:
+async def explained(
+    kube: KubeClient, target: Target, trouble: Trouble, workload: Workload | None = None
+) -> str:
     """Return a trouble's cause with all that the cluster has to say of it."""
+    if trouble.reason == progressive.ABORTED and workload:
+        found = await progressive.measured(kube, target, workload)
+        return "; ".join(filter(None, [trouble.cause, found]))
     if not trouble.container:
         return trouble.cause
     killed = await killed_by_probe(kube, target, trouble)

@@ -12,7 +12,7 @@ from slipway_host.errors import ConflictError, DeadlineError, NotFoundError, Rol
 from slipway_host.restart import FATAL_AFTER_S, progress
 from slipway_host.results import StageResult, Status
 from slipway_host.suspension import Suspension
-from slipway_host.workload import read_workload, watched_workload
+from slipway_host.workload import ROLLOUT, read_workload, watched_workload, workload_path
 
 if TYPE_CHECKING:
     from slipway_host.applications import Applications
@@ -55,11 +55,20 @@ async def undo(
 
     Raises:
         NotFoundError: no such workload or revision.
-        ConflictError: an ApplicationSet manages the Application, or somebody else writes the workload.
+        ConflictError: an ApplicationSet manages the Application, somebody else writes the workload, or it is
+            a Rollout.
         RolloutFailedError: the pods of that revision cannot become ready, either.
         DeadlineError: time ran out.
     """
     what = f"{target.workload_kind}/{target.workload_name}"
+    if target.workload_kind == ROLLOUT:
+        # To its controller, an earlier template is a new version: it would walk through every step with it.
+        raise ConflictError(
+            f"{what} has no emergency undo: an earlier version would be led through all of its steps; while "
+            "a new version is on its way, abort returns all traffic to the stable one at once",
+            next_command=f"{command('abort', f'--service={target.service}')}; "
+            f"else {command('rollback', f'--service={target.service}')}",
+        )
     app = await waiting.patiently(lambda: applications.read(target), report)
     before = suspension.read(app)
     await suspension.manager(applications, app)
@@ -117,9 +126,7 @@ async def _workload(kube: KubeClient, target: Target, report: Report) -> Workloa
 async def _return(
     kube: KubeClient, target: Target, goal: Revision, *, what: str, report: Report, deadline_s: float
 ) -> None:
-    path = (
-        f"/apis/apps/v1/namespaces/{target.namespace}/{target.workload_kind.lower()}s/{target.workload_name}"
-    )
+    path = f"{workload_path(target)}/{target.workload_name}"
     first = await _workload(kube, target, report)
     line, patched = "", 0
     troubled: dict[tuple[str, str], float] = {}

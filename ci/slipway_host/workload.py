@@ -1,4 +1,4 @@
-"""The Deployment, StatefulSet or DaemonSet that runs a service, with what belongs to it."""
+"""The Deployment, StatefulSet, DaemonSet or Rollout that runs a service, with what belongs to it."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from slipway_host import waiting
+from slipway_host.caller import command
+from slipway_host.errors import TerminalError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -13,6 +15,19 @@ if TYPE_CHECKING:
     from slipway_host.kube import KubeClient
     from slipway_host.pods import Json
     from slipway_host.settings import Target
+
+ROLLOUT = "Rollout"
+"""The kind that Argo Rollouts adds, for canaries and blue-green deployments."""
+GROUPS = {ROLLOUT: "argoproj.io/v1alpha1"}
+"""Where a kind is that is not of `apps/v1`."""
+REVISIONS = ("deployment.kubernetes.io/revision", "rollout.argoproj.io/revision")
+"""Annotations that number the revisions of a workload and its ReplicaSets."""
+HASH = "rollouts-pod-template-hash"
+"""Label of what belongs to one version of a Rollout."""
+RETIRED = "scale-down-deadline"
+"""Annotation of a ReplicaSet that Argo Rollouts has taken out of service, and ends later: a way back."""
+OF_REPLICA_SETS = {"Deployment", ROLLOUT}
+"""Kinds that make their pods by way of ReplicaSets."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +49,26 @@ class Workload:
     body: Json
     replica_sets: tuple[Json, ...]
     pods: tuple[Json, ...]
+
+    @property
+    def observed(self) -> bool:
+        """Whether the controller has seen the last change: before, the status is of an earlier one."""
+        # Argo Rollouts writes it as a text.
+        seen = int(self.body.get("status", {}).get("observedGeneration") or 0)
+        return seen >= int(self.body["metadata"]["generation"])
+
+    @property
+    def serving(self) -> tuple[Json, ...]:
+        """The pods without those of ReplicaSets that Argo Rollouts has taken out of service."""
+        retired = {
+            item["metadata"]["uid"]
+            for item in self.replica_sets
+            if RETIRED in (item["metadata"].get("annotations") or {})
+        }
+        if not retired:
+            return self.pods
+        gone = {pod["metadata"]["uid"] for pod in owned(self.pods, retired)}
+        return tuple(pod for pod in self.pods if pod["metadata"]["uid"] not in gone)
 
     @property
     def count(self) -> Count:
@@ -60,9 +95,16 @@ class Workload:
         )
 
 
+def revision_number(body: Json) -> int:
+    """Return the number of a workload's or ReplicaSet's revision; 0 where it has none."""
+    annotations = body["metadata"].get("annotations") or {}
+    return int(next((annotations[name] for name in REVISIONS if name in annotations), 0))
+
+
 def workload_path(target: Target) -> str:
     """Return the path of the collection that the workload is in."""
-    return f"/apis/apps/v1/namespaces/{target.namespace}/{target.workload_kind.lower()}s"
+    group = GROUPS.get(target.workload_kind, "apps/v1")
+    return f"/apis/{group}/namespaces/{target.namespace}/{target.workload_kind.lower()}s"
 
 
 def _replica_sets(target: Target) -> str:
@@ -100,13 +142,24 @@ def owned(objects: Iterable[Json], owners: set[str]) -> tuple[Json, ...]:
 
 
 async def read_workload(kube: KubeClient, target: Target) -> Workload | None:
-    """Return the workload, its ReplicaSets and its pods as they are now; None before it exists."""
+    """Return the workload, its ReplicaSets and its pods as they are now; None before it exists.
+
+    Raises:
+        TerminalError: a Rollout that takes its pods from another workload.
+    """
     body = await kube.find(f"{workload_path(target)}/{target.workload_name}")
     if body is None:
         return None
+    if other := body["spec"].get("workloadRef"):
+        raise TerminalError(
+            f"{target.workload_kind}/{target.workload_name} takes its pods from {other.get('kind')}/"
+            f"{other.get('name')} (spec.workloadRef), which Slipway does not follow: it has to have a "
+            "spec.template and a spec.selector of its own",
+            next_command=command("status", f"--service={target.service}"),
+        )
     selector, owners = _selector(body), {body["metadata"]["uid"]}
     replica_sets: tuple[Json, ...] = ()
-    if target.workload_kind == "Deployment":
+    if target.workload_kind in OF_REPLICA_SETS:
         found = await kube.list(_replica_sets(target), selector=selector)
         replica_sets = owned(found, owners)
         owners = {item["metadata"]["uid"] for item in replica_sets}
@@ -122,6 +175,6 @@ def watched_workload(target: Target, workload: Workload | None) -> list[waiting.
         waiting.Watched(path=workload_path(target), fields=f"metadata.name={target.workload_name}"),
         waiting.Watched(path=_pods(target), selector=selector),
     ]
-    if target.workload_kind == "Deployment":
+    if target.workload_kind in OF_REPLICA_SETS:
         found.append(waiting.Watched(path=_replica_sets(target), selector=selector))
     return found

@@ -22,6 +22,7 @@ from slipway_lab import (
     pki,
     postgres,
     registry,
+    rollouts,
     sigstore,
 )
 from slipway_lab.errors import LabError
@@ -59,6 +60,7 @@ DAEMONS = {
     "argocd-repo-server": argocd.REPO_SERVER_PORT,
     "argocd-application-controller": 8082,
     "argocd-server": argocd.SERVER_PORT,
+    rollouts.NAME: rollouts.HEALTH_PORT,
     "dagger-engine": None,
 }
 
@@ -112,11 +114,14 @@ def up(layout: Layout, progress: Progress) -> None:
         kubernetes.start(sandbox)
     with progress.step("Kubernetes node and DNS", expected_s=5):
         node.start(sandbox)
+    controller = _Beside(lambda: rollouts.start(sandbox))
     with progress.step("PostgreSQL", expected_s=10):
         postgres.start(layout)
     with progress.step("Argo CD", expected_s=5):
         argocd.start(sandbox)
         argocd.watch(layout, (SEED / "root.yaml").read_text())
+    with progress.step("Argo Rollouts", expected_s=1):
+        controller.join()
     with progress.step("Dagger engine", expected_s=5):
         beside.join()
     progress.say(f"The lab is {_news(before, _processes(sandbox))} ({time.monotonic() - began:.1f} s).")

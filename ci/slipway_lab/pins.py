@@ -18,6 +18,8 @@ UV = "uv==0.13.9"
 KUBERNETES = "v1.34.4"
 # renovate: datasource=go depName=github.com/argoproj/argo-cd/v3
 ARGOCD = "v3.2.11"
+# renovate: datasource=go depName=github.com/argoproj/argo-rollouts
+ROLLOUTS = "v1.10.1"
 # renovate: datasource=go depName=code.gitea.io/gitea
 GITEA = "v1.27.3"
 # renovate: datasource=docker depName=docker.io/aquasec/trivy
@@ -124,6 +126,24 @@ GO_PROGRAMS = (
             "github.com/argoproj/argo-cd/v3": (
                 "manifests/crds/application-crd.yaml",
                 "manifests/crds/appproject-crd.yaml",
+            )
+        },
+    ),
+    GoProgram(
+        name="rollouts",
+        commands={"argo-rollouts": "github.com/argoproj/argo-rollouts/cmd/rollouts-controller"},
+        expected_s=130,
+        ldflags=f"-X github.com/argoproj/argo-rollouts/utils/version.version={ROLLOUTS.removeprefix('v')}",
+        keep={
+            "github.com/argoproj/argo-rollouts": tuple(
+                f"manifests/crds/{kind}-crd.yaml"
+                for kind in (
+                    "rollout",
+                    "analysis-run",
+                    "analysis-template",
+                    "cluster-analysis-template",
+                    "experiment",
+                )
             )
         },
     ),

@@ -24,6 +24,7 @@ gitops: {{repository: https://10.86.0.1/acme/k8s.git}}
 services:
   api: {{database: {{}}, secrets: {{generate: {{JWT_SECRET: {{}}}}}}}}
   ui: {{health: {{path: /api/health, port: 3000}}}}
+  web: {{workload: {{kind: Rollout}}}}
 """
 # Everything that the chart can render, and then as little as it can.
 FULL = """
@@ -35,6 +36,7 @@ env: {LOG_LEVEL: debug, WORKERS: 2, VERBOSE: true}
 envFromSecretKeys: {name: other, keys: [A_KEY]}
 runAsUser: 65532
 """
+CANARY = f"{FULL}canary: {{steps: [{{setWeight: 25}}, {{pause: {{duration: 60s}}}}, {{pause: {{}}}}]}}\n"
 BARE = """
 image: {repository: 10.86.0.1:5000/acme/api, tag: "1234abcd", digest: DIGEST}
 podDisruptionBudget: {enabled: false}
@@ -82,10 +84,10 @@ def documents(text: str) -> list[Any]:
     return [one for one in YAML(typ="safe").load_all(text) if one]
 
 
-@pytest.fixture(params=["full", "bare", "api", "ui"])
+@pytest.fixture(params=["full", "canary", "bare", "api", "ui", "web"])
 def values(request: pytest.FixtureRequest, folder: Path, tmp_path: Path) -> list[Path]:
     """Values files for one rendering: of the tests' own, or what the scaffold wrote and a deploy changed."""
-    texts = {"full": FULL, "bare": BARE}
+    texts = {"full": FULL, "canary": CANARY, "bare": BARE}
     own = tmp_path / "values.yaml"
     own.write_text(texts.get(request.param, DEPLOYED))
     return [own] if request.param in texts else [folder / f"apps/{request.param}/values.yaml", own]
@@ -115,8 +117,10 @@ def test_the_api_server_takes_every_object_just_so(layout: Layout, folder: Path,
 
 
 def test_the_full_rendering_has_every_kind(layout: Layout, folder: Path, tmp_path: Path) -> None:
-    (tmp_path / "values.yaml").write_text(FULL)
-    kinds = {one["kind"] for one in documents(render(layout, folder, tmp_path / "values.yaml"))}
+    kinds = set()
+    for text in (FULL, CANARY):
+        (tmp_path / "values.yaml").write_text(text)
+        kinds |= {one["kind"] for one in documents(render(layout, folder, tmp_path / "values.yaml"))}
     project = YAML(typ="safe").load(folder / "cluster/project-scaffold-dry-run.yaml")
     assert kinds == {one["kind"] for one in project["spec"]["namespaceResourceWhitelist"]}
 
@@ -139,6 +143,22 @@ def test_a_deployment_is_as_r23_says(layout: Layout, folder: Path, tmp_path: Pat
     assert pod["securityContext"]["runAsNonRoot"] is True
     assert app["securityContext"]["capabilities"] == {"drop": ["ALL"]}
     assert app["envFrom"] == [{"secretRef": {"name": "api-secrets"}}]
+
+
+def test_a_rollout_is_the_deployment_with_steps(layout: Layout, folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "values.yaml").write_text(f"{DEPLOYED}\nautoscaling: {{enabled: true}}")
+    own, plain = folder / "apps/web/values.yaml", folder / "apps/ui/values.yaml"
+    found = documents(render(layout, folder, own, tmp_path / "values.yaml"))
+    assert not [one for one in found if one["kind"] == "Deployment"]
+    rollout = next(one for one in found if one["kind"] == "Rollout")
+    steps = [{"setWeight": 50}, {"pause": {"duration": "60s"}}]
+    assert rollout["spec"].pop("strategy") == {"canary": {"maxSurge": 1, "maxUnavailable": 0, "steps": steps}}
+    scaler = next(one for one in found if one["kind"] == "HorizontalPodAutoscaler")
+    aim = {"apiVersion": "argoproj.io/v1alpha1", "kind": "Rollout", "name": "api"}
+    assert scaler["spec"]["scaleTargetRef"] == aim
+    others = documents(render(layout, folder, plain, tmp_path / "values.yaml"))
+    deployment = next(one for one in others if one["kind"] == "Deployment")
+    assert rollout["spec"].keys() == deployment["spec"].keys() - {"strategy"}
 
 
 def test_before_the_first_deploy_nothing_runs(layout: Layout, folder: Path) -> None:

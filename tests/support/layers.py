@@ -122,6 +122,8 @@ LAYERS = {
         "preview_cluster",
         "preview_database",
         "preview_files",
+        "progressive",
+        "promotion",
         "proof",
         "proposal",
         "pull_secret",

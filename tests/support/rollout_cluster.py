@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 import anyio
 from pydantic import SecretStr
 
-from slipway_host import troubles
+from slipway_host import workload
 from slipway_host.progress import silent
 from slipway_host.rollout import wait_rollout
 from slipway_host.settings import SecretsSettings
@@ -60,7 +60,7 @@ def replica_set(uid: str, image: str, revision: int, **status: Any) -> Json:
             "namespace": "mosuon",
             "uid": uid,
             "ownerReferences": [{"kind": "Deployment", "uid": "d"}],
-            "annotations": {troubles.REVISION: str(revision)},
+            "annotations": {workload.REVISIONS[0]: str(revision)},
         },
         "spec": {"template": template(image)},
         "status": status,

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 START = ROOT / "docs" / "start.md"
 """Run from its first line to its last by tests/e2e/test_start.py."""
 
+_STEPS = "needs a canary under way: tests/integration/test_rollouts.py has one, and calls the same code"
 NOT_RUN = {
     "make demo": "brings up the lab that the tests run on",
     "make test": "runs this test",
@@ -21,6 +22,9 @@ NOT_RUN = {
     "SLIPWAY_CHAOS=full .venv/bin/python -m pytest tests/chaos/test_kills.py": "likewise",
     "oras cp ghcr.io/aquasecurity/trivy-db:2 registry.acme.com/trivy-db:2": "needs the internet",
     "oras cp -r docker.io/aquasec/trivy:0.73.0 registry.acme.com/trivy:0.73.0": "needs the internet",
+    "dagger call promote --service=api": _STEPS,
+    "dagger call promote --service=api --full": _STEPS,
+    "dagger call abort --service=api": _STEPS,
 }
 """Command → why no test runs it."""
 

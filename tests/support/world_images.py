@@ -51,6 +51,14 @@ class Images:
             headers = {"Content-Type": MANIFEST}
             sink.put(f"/manifests/{tag}", content=body, headers=headers).raise_for_status()
 
+    def digest(self, tag: str) -> str:
+        """Return the digest that the registry has under a tag."""
+        trust = ssl.create_default_context(cafile=str(self.layout.ca))
+        account = (credentials.REGISTRY_USER, credentials.read(self.layout, "registry"))
+        address = f"https://{REGISTRY}/v2/{self.repository}/manifests/{tag}"
+        answer = httpx.head(address, headers={"Accept": MANIFEST}, verify=trust, auth=account, timeout=60)
+        return str(answer.raise_for_status().headers["Docker-Content-Digest"])
+
     def _json(self, sink: httpx.Client, document: dict[str, Any]) -> dict[str, Any]:
         import hashlib
 

@@ -152,12 +152,13 @@ class Worlds:
     def up(self) -> None:
         """Make all of them."""
         self.images.push(TAG)
-        self._publish()
+        self.publish()
         documents = [doc for name, world in self.worlds.items() for doc in self._objects(name, world)]
         apply(self.layout, *(doc for doc in documents if doc["kind"] == "Namespace"))
         apply(self.layout, *(doc for doc in documents if doc["kind"] != "Namespace"))
 
-    def _publish(self) -> None:
+    def publish(self) -> None:
+        """Put every world into the GitOps repository as it is now, in one commit."""
         source = self.layout.run / self.id
         (source / "chart" / "templates").mkdir(parents=True)
         (source / "chart" / "Chart.yaml").write_text("apiVersion: v2\nname: app\nversion: 0.1.0\n")

@@ -88,7 +88,7 @@ def test_every_version_among_the_labs_pins_is_found() -> None:
 
 def test_lab_programs_say_the_version_that_their_go_mod_has() -> None:
     names = {"cosign": pins.COSIGN, "actionlint": pins.ACTIONLINT, "kubernetes": pins.KUBERNETES}
-    names |= {"sigstore": pins.FULCIO}
+    names |= {"sigstore": pins.FULCIO, "rollouts": pins.ROLLOUTS}
     assert f" {pins.TIMESTAMP_AUTHORITY}\n" in (LAB_GO / "sigstore" / "go.mod").read_text()
     for name, version in {**names, "argocd": pins.ARGOCD, "trivy": f"v{pins.TRIVY}"}.items():
         assert f" {version}\n" in (LAB_GO / name / "go.mod").read_text(), name

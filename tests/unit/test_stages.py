@@ -35,6 +35,7 @@ def test_functions_are_the_stages_of_the_chain_and_the_chain() -> None:
         "smoke",
     }
     others = {
+        "abort",
         "config",
         "cost",
         "deploy",
@@ -52,6 +53,7 @@ def test_functions_are_the_stages_of_the_chain_and_the_chain() -> None:
         "preview",
         "previews",
         "remove_preview",
+        "promote",
         "rbac",
         "report",
         "record",

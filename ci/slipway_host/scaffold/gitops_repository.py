@@ -9,6 +9,7 @@ from slipway_host import rights, targets
 from slipway_host.errors import SettingsError
 from slipway_host.scaffold import templates
 from slipway_host.scaffold.outcome import Outcome
+from slipway_host.workload import ROLLOUT
 
 if TYPE_CHECKING:
     from slipway_host.config import Config
@@ -67,7 +68,14 @@ def scaffold(
     root_file = f"root-{environment}.yaml" if own else "root.yaml"
     outcome.offer(tree, root_file, templates.render("gitops/root.yaml", **common, **root))
     for namespace in [] if project else sorted({target.namespace for target in found}):
-        limits = templates.render("gitops/project.yaml", **common, project=namespace, namespace=namespace)
+        kinds = {target.workload_kind for target in found if target.namespace == namespace}
+        limits = templates.render(
+            "gitops/project.yaml",
+            **common,
+            project=namespace,
+            namespace=namespace,
+            rollout=ROLLOUT in kinds,
+        )
         outcome.offer(tree, f"cluster/project-{namespace}.yaml", limits)
     rbac = f"cluster/rbac-{_account(found)}.yaml"
     outcome.offer(tree, rbac, _rights(config, found))
@@ -87,10 +95,9 @@ def _application(
 ) -> None:
     folder = posixpath.dirname(target.values)
     names = {"app": target.app, "namespace": target.namespace, "project": project or target.namespace}
-    values = posixpath.relpath(target.values, CHART)
-    outcome.offer(
-        tree, f"{folder}/app.yaml", templates.render("gitops/app.yaml", **common, **names, values=values)
-    )
+    values, rollout = posixpath.relpath(target.values, CHART), target.workload_kind == ROLLOUT
+    text = templates.render("gitops/app.yaml", **common, **names, values=values, rollout=rollout)
+    outcome.offer(tree, f"{folder}/app.yaml", text)
     secrets = target.secrets
     keys = [
         *(["DATABASE_URL"] if target.database else []),
@@ -108,6 +115,7 @@ def _application(
         health=target.health_path,
         secret=secrets.name if keys else "",
         keys=", ".join(keys),
+        rollout=rollout,
     )
     # Written once and edited since: by people, and its tag by every deploy.
     outcome.offer(tree, target.values, text, compare=False)

@@ -13,6 +13,7 @@ from slipway_host.errors import (
     HealthDegradedError,
     NotFoundError,
     RolloutFailedError,
+    RolloutPausedError,
     SmokeTestError,
     SupersededError,
 )
@@ -60,6 +61,7 @@ def test_a_version_that_does_not_arrive_is_rolled_back(stage: str, kind: type[De
         passage(DeadlineError("x"), stage="sync"),
         passage(SupersededError("x"), stage="proof"),
         passage(AccessDeniedError("x")),
+        passage(RolloutPausedError("x")),
         passage(SmokeTestError("its image is not there"), stage="smoke"),
         passage(RolloutFailedError("x"), results={}),
         passage(

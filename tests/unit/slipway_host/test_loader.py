@@ -92,7 +92,7 @@ def test_a_list_of_host_keys_is_one() -> None:
         (
             HEALTH,
             "    workload: {kind: deployment}\n",
-            "expected Deployment or StatefulSet or DaemonSet, got 'deployment', did",
+            "expected Deployment or StatefulSet or DaemonSet or Rollout, got 'deployment', did",
         ),
         (HEALTH, "    app: b\n  b: {}\n", "7: services.b: services api and b share the application b"),
     ],

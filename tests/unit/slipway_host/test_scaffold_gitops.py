@@ -103,6 +103,23 @@ def test_a_project_reaches_one_repository_and_one_namespace(tmp_path: Path, conf
         assert yaml(new[f"apps/{name}/app.yaml"])["spec"]["project"] == project["metadata"]["name"]
 
 
+def test_a_rollout_gets_steps_and_may_be_made(tmp_path: Path) -> None:
+    text = CONFIG.format(values="apps/{app}/values.yaml").replace(
+        "x: {}", "x: {workload: {kind: Rollout}}, y: {}"
+    )
+    new = run(tmp_path, load_config(text)).new
+    assert yaml(new["apps/x/values.yaml"])["canary"]["steps"] == [
+        {"setWeight": 50},
+        {"pause": {"duration": "60s"}},
+    ]
+    assert "canary" not in yaml(new["apps/y/values.yaml"])
+    for name, kind in (("x", ("argoproj.io", "Rollout")), ("y", ("apps", "Deployment"))):
+        (ignored,) = yaml(new[f"apps/{name}/app.yaml"])["spec"]["ignoreDifferences"]
+        assert (ignored["group"], ignored["kind"]) == kind
+        allowed = yaml(new[f"cluster/project-{name}.yaml"])["spec"]["namespaceResourceWhitelist"]
+        assert ({"group": "argoproj.io", "kind": "Rollout"} in allowed) == (name == "x")
+
+
 def test_rights_are_those_of_the_function_rbac(tmp_path: Path, config: Config) -> None:
     new = run(tmp_path, config).new
     postgres = postgres_settings(config, admin_password=None)

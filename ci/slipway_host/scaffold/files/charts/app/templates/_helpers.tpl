@@ -20,3 +20,11 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- if $image.digest }}@{{ $image.digest }}{{ else }}:{{ $image.tag }}{{ end -}}
 {{- end -}}
 {{- end }}
+
+{{- define "app.workloadKind" -}}
+{{ if .Values.canary.steps }}Rollout{{ else }}Deployment{{ end }}
+{{- end }}
+
+{{- define "app.workloadVersion" -}}
+{{ if .Values.canary.steps }}argoproj.io/v1alpha1{{ else }}apps/v1{{ end }}
+{{- end }}
