@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from slipway_host.kube import KubeClient
     from slipway_host.passage import Accounts
 
-AFTER = frozenset({"rollout", "health", "smoke", "proof"})
+AFTER = frozenset({"rollout", "health", "smoke", "load", "proof"})
 """Stages whose failure says that the new version is bad: before them it does not run yet."""
 BAD = (RolloutFailedError, HealthDegradedError, DeadlineError)
 """Errors that say so: a newer deploy, a right that is missing or a server that is away do not."""

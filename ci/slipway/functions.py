@@ -30,7 +30,7 @@ GROUPS = {
     "Deploy": ("deploy", "rollback", "hold", "rotate", "undo", "resume"),
     "One stage": (
         *("test", "test_reports", "scan", "scan_reports", "build", "image", "push", "sbom", "sign", "verify"),
-        *("secrets", "database", "migrate", "gitops", "sync", "smoke"),
+        *("secrets", "database", "migrate", "gitops", "sync", "smoke", "load"),
     ),
     "Look": ("plan", "status", "diagnose", "history", "record", "report", "logs", "metrics", "kpis", "cost"),
     "Set up": ("init", "init_gitops", "config", "doctor", "rbac"),

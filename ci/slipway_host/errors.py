@@ -8,7 +8,7 @@ adds those on the way up (`at`).
 from __future__ import annotations
 
 import difflib
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from slipway_host.caller import command
 
@@ -147,6 +147,27 @@ class HealthDegradedError(TerminalError):
 
 class SmokeTestError(TerminalError):
     """The smoke test could not run: that says nothing about the new revision."""
+
+
+class OverBudgetError(HealthDegradedError):
+    """The new revision is slower, or fails more often, than its load check's budget takes.
+
+    Args:
+        cause: which figures, and what they may be.
+        outputs: all that was measured, as JSON values for the receipt.
+        stage: the stage's name.
+        next_command: what the reader should type next.
+    """
+
+    def __init__(
+        self, cause: str, *, outputs: dict[str, Any], stage: str = "", next_command: str = ""
+    ) -> None:
+        super().__init__(cause, stage=stage, next_command=next_command)
+        self.outputs = outputs
+
+
+class LoadCheckError(TerminalError):
+    """The load check could not measure: that says nothing about the new revision."""
 
 
 class DeadlineError(TerminalError):

@@ -52,6 +52,7 @@ KNOWN_HOST = re.compile(
 )
 URL_PATH = re.compile(r"/[!-~]{0,255}")
 MEMORY = re.compile(r"[1-9][0-9]{0,5}[MG]i")
+CPU = re.compile(r"[1-9][0-9]{0,5}m")
 PLATFORM = re.compile(r"[a-z0-9]{1,20}/[a-z0-9_]{1,20}(/v[0-9]{1,2})?")
 
 RESERVED_NAMESPACES = frozenset({"kube-system", "kube-public", "kube-node-lease", "default"})
@@ -129,6 +130,7 @@ _EMAIL = "an email address"
 _HTTPS = "an https address without credentials"
 _HOST = "a line of known_hosts, like `git.acme.example ssh-ed25519 AAAA…`"
 _MEMORY = "an amount of memory, like 256Mi"
+_CPU = "processor time in thousandths of a core, like 500m"
 _PLATFORM = "a platform, like linux/arm64"
 
 DnsLabel = Annotated[str, _check(DNS_LABEL, _LABEL), _schema(DNS_LABEL, _LABEL)]
@@ -161,6 +163,7 @@ UrlPath = Annotated[
     str, _check(URL_PATH, "a path that starts with /"), _schema(URL_PATH, "a path, like /health")
 ]
 Memory = Annotated[str, _check(MEMORY, _MEMORY), _schema(MEMORY, _MEMORY)]
+Cpu = Annotated[str, _check(CPU, _CPU), _schema(CPU, _CPU)]
 Platform = Annotated[str, _check(PLATFORM, _PLATFORM), _schema(PLATFORM, _PLATFORM)]
 Port = Annotated[int, Field(ge=1, le=65535)]
 Severity = Literal["LOW", "MEDIUM", "HIGH", "CRITICAL"]

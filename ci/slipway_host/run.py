@@ -8,7 +8,7 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from slipway_host.errors import DeliveryError
+from slipway_host.errors import DeliveryError, OverBudgetError
 from slipway_host.progress import Step, View, running, view_of
 from slipway_host.results import StageResult, Status
 
@@ -36,6 +36,7 @@ ORDER = (
     "rollout",
     "health",
     "smoke",
+    "load",
     "proof",
 )
 """The chain as people think of it; what runs side by side ends in any order."""
@@ -76,6 +77,11 @@ class Timed:
         """The result's line, or the error's cause."""
         return self.outcome.cause if isinstance(self.outcome, DeliveryError) else self.outcome.summary
 
+    @property
+    def outputs(self) -> dict[str, Any]:
+        """What it made and found, by name; of a failed one what it had measured."""
+        return self.outcome.outputs if isinstance(self.outcome, StageResult | OverBudgetError) else {}
+
     def document(self) -> dict[str, Any]:
         """Return the stage as JSON values."""
         found: dict[str, Any] = {
@@ -85,8 +91,8 @@ class Timed:
             "seconds": round(self.seconds, 2),
             "summary": self.summary,
         }
-        if isinstance(self.outcome, StageResult) and self.outcome.outputs:
-            found["outputs"] = self.outcome.outputs
+        if self.outputs:
+            found["outputs"] = self.outputs
         return found
 
 

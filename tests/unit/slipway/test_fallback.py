@@ -12,7 +12,9 @@ from slipway_host.errors import (
     DeadlineError,
     DeliveryError,
     HealthDegradedError,
+    LoadCheckError,
     NotFoundError,
+    OverBudgetError,
     RolloutFailedError,
     SmokeTestError,
     SupersededError,
@@ -41,10 +43,14 @@ def chain(
     )
 
 
-@pytest.mark.parametrize("stage", ["rollout", "health", "smoke", "proof"])
+@pytest.mark.parametrize("stage", ["rollout", "health", "smoke", "load", "proof"])
 @pytest.mark.parametrize("kind", [RolloutFailedError, HealthDegradedError, DeadlineError])
 def test_a_version_that_does_not_arrive_is_rolled_back(stage: str, kind: type[DeliveryError]) -> None:
     assert fallback.concerns(chain(kind("x"), stage=stage))
+
+
+def test_a_version_over_its_budget_is_rolled_back() -> None:
+    assert fallback.concerns(chain(OverBudgetError("p95", outputs={}), stage="load"))
 
 
 @pytest.mark.parametrize(
@@ -55,6 +61,7 @@ def test_a_version_that_does_not_arrive_is_rolled_back(stage: str, kind: type[De
         chain(SupersededError("x"), stage="proof"),
         chain(AccessDeniedError("x")),
         chain(SmokeTestError("its image is not there"), stage="smoke"),
+        chain(LoadCheckError("could not measure"), stage="load"),
         chain(RolloutFailedError("x"), results={}),
         chain(
             RolloutFailedError("x"),
