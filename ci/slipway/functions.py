@@ -30,7 +30,7 @@ GROUPS = {
     "Deploy": ("deploy", "rollback", "hold", "promote", "abort", "rotate", "undo", "resume"),
     "One stage": (
         *("test", "test_reports", "scan", "scan_reports", "build", "image", "push", "sbom", "sign", "verify"),
-        *("secrets", "database", "migrate", "gitops", "sync", "smoke"),
+        *("secrets", "database", "migrate", "gitops", "sync", "smoke", "load"),
     ),
     "Previews": ("preview", "previews", "remove_preview"),
     "Look": ("plan", "status", "diagnose", "history", "record", "report", "logs", "metrics", "kpis", "cost"),

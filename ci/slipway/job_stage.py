@@ -13,7 +13,7 @@ from slipway_host.together import together
 if TYPE_CHECKING:
     from slipway_host.delivery import Delivery
     from slipway_host.results import StageResult
-    from slipway_host.smoke import Revision
+    from slipway_host.revision_job import Revision
 
 
 async def run_jobs(
@@ -38,7 +38,7 @@ async def run_jobs(
         run: the stage.
     """
     from slipway import supply
-    from slipway_host.smoke import Revision
+    from slipway_host.revision_job import Revision
 
     _, works = await open_works(inputs, services, changed_since, clean=True, command=caller.command(name))
     concerned = [work for work in works if concerns(work)]

@@ -36,7 +36,7 @@ exit codes:
 """
 COMMANDS = {
     "deploy": (
-        "deliver pushed images: Secrets, database, GitOps commit, sync, rollout, health, smoke, proof",
+        "deliver pushed images: Secrets, database, GitOps commit, sync, rollout, health, smoke, load, proof",
         "slipway-host deploy\n  slipway-host deploy --receipt receipt.json --service api",
     ),
     "plan": (
@@ -52,6 +52,10 @@ COMMANDS = {
     "smoke": (
         "run the smoke tests against the pods that run the pushed images, and print their logs",
         "slipway-host smoke --service api",
+    ),
+    "load": (
+        "send the load checks' requests to the pods that run the pushed images, and say what was measured",
+        "slipway-host load --service api",
     ),
     "gitops": (
         "commit the pushed images' tags to the GitOps repository",
@@ -138,14 +142,14 @@ COMMANDS = {
 }
 GROUPS = {
     "deliver": ("deploy", "rollback", "hold"),
-    "one step of a deploy": ("secrets", "database", "migrate", "gitops", "sync", "smoke"),
+    "one step of a deploy": ("secrets", "database", "migrate", "gitops", "sync", "smoke", "load"),
     "previews": ("preview", "previews", "remove-preview"),
     "look": ("plan", "status", "diagnose", "history", "report", "logs", "metrics", "kpis", "cost"),
     "set up": ("init", "init-gitops", "doctor", "rbac", "config"),
     "rarely": ("promote", "abort", "rotate", "undo", "resume"),
 }
 """Where each command stands in the help."""
-WITH_IMAGES = ("deploy", "plan", "migrate", "gitops", "smoke")
+WITH_IMAGES = ("deploy", "plan", "migrate", "gitops", "smoke", "load")
 """Commands about the images of a commit, which a receipt may name."""
 WITHOUT_CLUSTER = ("config", "history", "hold", "init", "init-gitops", "kpis", "previews", "rbac", "report")
 

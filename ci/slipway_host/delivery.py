@@ -17,6 +17,7 @@ from slipway_host import (
     database_state,
     gitops,
     health,
+    load,
     migration,
     namespaces,
     pods,
@@ -44,8 +45,8 @@ if TYPE_CHECKING:
     from slipway_host.kube import KubeClient
     from slipway_host.postgres import SqlRunner
     from slipway_host.progress import Report
+    from slipway_host.revision_job import Revision
     from slipway_host.settings import GitSettings, PostgresSettings, RegistrySettings, Target
-    from slipway_host.smoke import Revision
 
 MANAGED_NAMESPACE = {"app.kubernetes.io/part-of": "slipway"}
 
@@ -251,6 +252,12 @@ class Delivery:
     async def smoke(self, revision: Revision, *, again: bool = False) -> StageResult:
         """Run the service's smoke test against its new pods; `again` also where they have passed it."""
         return await smoke.smoke(
+            self.kube, self.target, revision, run_id=self.run_id, report=self.report, again=again
+        )
+
+    async def load(self, revision: Revision, *, again: bool = False) -> StageResult:
+        """Run the service's load check against its new pods; `again` also where it has been measured."""
+        return await load.load(
             self.kube, self.target, revision, run_id=self.run_id, report=self.report, again=again
         )
 

@@ -31,6 +31,7 @@ LINKS: dict[str, Callable[[Case], Awaitable[str | Unknown | None]]] = {
     "pods": diagnosis_cluster.running,
     "health": diagnosis_cluster.healthy,
     "smoke": diagnosis_cluster.smoked,
+    "load": diagnosis_cluster.loaded,
     "proof": diagnosis_cluster.proven,
 }
 """In the order in which a deploy goes through them. What says None is no link of this service's chain."""

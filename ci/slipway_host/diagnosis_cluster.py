@@ -7,7 +7,7 @@ import datetime as dt
 from functools import partial
 from typing import TYPE_CHECKING
 
-from slipway_host import gitops, health, job_manifest, pods, proof, rollout, smoke, troubles
+from slipway_host import gitops, health, job_manifest, load, pods, proof, rollout, smoke, troubles
 from slipway_host.application import Holds
 from slipway_host.diagnosis_case import BrokenLinkError, Unknown
 from slipway_host.errors import AccessDeniedError, DeliveryError
@@ -150,6 +150,27 @@ async def smoked(case: Case) -> str | Unknown | None:
             fix=f"{again}, which runs it again and shows its log",
         )
     raise BrokenLinkError(f"smoke test Job {name} runs", fix=case.again, under_way=True)
+
+
+async def loaded(case: Case) -> str | Unknown | None:
+    """Look at what the load check of this revision has measured; none is a link of its own."""
+    settings, target = case.target.load, case.target
+    if settings is None:
+        return None
+    name = load.name_of(target, settings, case.digest, case.workload)
+    found = await case.kube.find(f"{job_manifest.collection(target)}/{name}")
+    again = case.call("load")
+    if found and job_manifest.state(found) == job_manifest.RUNNING:
+        raise BrokenLinkError(f"load check Job {name} runs", fix=case.again, under_way=True)
+    figures = await load.figures_of(case.kube, target, settings, found) if found else None
+    if figures is None or figures.unmeasured(settings):
+        return Unknown(f"no figures of Job {name}: the load check has not measured since yesterday ({again})")
+    over = figures.over(settings.budget)
+    if over and settings.enforced:
+        raise BrokenLinkError(
+            f"load check Job {name} was over budget: {', '.join(over)}", fix=f"{again}, which measures again"
+        )
+    return f"{'over budget, which is only reported: ' if over else ''}{figures.summary}"
 
 
 async def proven(case: Case) -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import Field
 
 from slipway_host.errors import SettingsError, nearest, quote
+from slipway_host.load_config import LoadPolicy
 from slipway_host.names import (
     DNS_LABEL,
     AppPattern,
@@ -98,6 +99,7 @@ class Environment(Model):
         None, description="environment to inherit from; default: none, and for dev and prod the built-in one"
     )
     scan: Scan = Field(Scan(), description="what the scanner's findings do to a run")
+    load: LoadPolicy = Field(LoadPolicy(), description="what the services' load checks do to a run")
     latest: bool = Field(
         default=False,
         description="also publish the tag `latest`; never in prod, nor in what extends it; in the built-in "
@@ -146,7 +148,7 @@ class Environment(Model):
 
 BUILT_IN: dict[str, dict[str, Any]] = {
     "dev": {"latest": True},
-    PROD: {"latest": False, "scan": {"gate": "fail"}},
+    PROD: {"latest": False, "scan": {"gate": "fail"}, "load": {"gate": "fail"}},
 }
 """R2, as one would write it in `slipway.yaml`."""
 

@@ -156,5 +156,16 @@ class SmokeTestError(TerminalError):
     """The smoke test could not run: that says nothing about the new revision."""
 
 
+class OverBudgetError(HealthDegradedError):
+    """The new revision is slower, or fails more often, than its load check's budget takes.
+
+    Its outputs are all that was measured.
+    """
+
+
+class LoadCheckError(TerminalError):
+    """The load check could not measure: that says nothing about the new revision."""
+
+
 class DeadlineError(TerminalError):
     """The time for a wait ran out."""

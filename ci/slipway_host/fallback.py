@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from slipway_host.passage import Accounts, Passage
     from slipway_host.way_back import Verify
 
-AFTER = frozenset({"rollout", "health", "smoke", "proof"})
+AFTER = frozenset({"rollout", "health", "smoke", "load", "proof"})
 """Stages whose failure says that the new version is bad: before them it does not run yet."""
 BAD = (RolloutFailedError, HealthDegradedError, DeadlineError)
 """Errors that say so: a newer deploy, a right that is missing or a server that is away do not."""

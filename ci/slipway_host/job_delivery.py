@@ -13,7 +13,7 @@ from slipway_host.intake import images_for
 from slipway_host.intervention import check_reset
 from slipway_host.passage import Passage, Way
 from slipway_host.receipted import receipted
-from slipway_host.smoke import Revision
+from slipway_host.revision_job import Revision
 from slipway_host.together import together
 
 if TYPE_CHECKING:
@@ -69,6 +69,7 @@ class DeliveryJob:
             "plan": self.plan,
             "migrate": self.migrate,
             "smoke": self.smoke,
+            "load": self.load,
             "gitops": self.gitops,
             "secrets": self.secrets,
             "database": self.database,
@@ -130,6 +131,11 @@ class DeliveryJob:
         """Run the smoke tests of the images."""
         tested = [target for target in self._call.targets if target.smoke]
         return await self._stage(tested, lambda way, revision: way.delivery.smoke(revision, again=True))
+
+    async def load(self) -> Outcome:
+        """Run the load checks of the images."""
+        loaded = [target for target in self._call.targets if target.load]
+        return await self._stage(loaded, lambda way, revision: way.delivery.load(revision, again=True))
 
     async def _stage(
         self, concerned: Sequence[Target], run: Callable[[Way, Revision], Awaitable[StageResult]]

@@ -162,6 +162,15 @@ def end(pod: Json) -> End | None:
     return None
 
 
+def termination_message(pod: Json) -> str:
+    """Return what the container has left in its termination log, 4096 bytes at most; empty for nothing."""
+    for status in pod.get("status", {}).get("containerStatuses", []):
+        ended = status.get("state", {}).get("terminated")
+        if ended and ended.get("message"):
+            return str(ended["message"])
+    return ""
+
+
 def started(pod: Json) -> bool:
     """Say whether the container runs or has run."""
     states = [status.get("state", {}) for status in pod.get("status", {}).get("containerStatuses", [])]

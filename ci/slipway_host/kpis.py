@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 MOST_DAYS = 3660
 DEADLINE_S = 180.0
-AFTER_COMMIT = ("sync", "rollout", "health", "smoke", "proof")
+AFTER_COMMIT = ("sync", "rollout", "health", "smoke", "load", "proof")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -56,6 +56,7 @@ APP_PATTERN = re.compile(r"(?=[a-z0-9{])(?:[-a-z0-9]|\{app\}|\{environment\}){1,
 ENVIRONMENT = re.compile(DNS_LABEL.pattern + r"(-\*)?")
 URL_PATH = re.compile(r"/[!-~]{0,255}")
 MEMORY = re.compile(r"[1-9][0-9]{0,5}[MG]i")
+CPU = re.compile(r"[1-9][0-9]{0,5}m")
 PLATFORM = re.compile(r"[a-z0-9]{1,20}/[a-z0-9_]{1,20}(/v[0-9]{1,2})?")
 
 RESERVED_NAMESPACES = frozenset({"kube-system", "kube-public", "kube-node-lease", "default"})
@@ -135,6 +136,7 @@ _HOST = "a line of known_hosts, like `git.acme.example ssh-ed25519 AAAA…`"
 _MEMORY = "an amount of memory, like 256Mi"
 _APP = "a DNS label, of which {app} and {environment} may be parts, like {app}-{environment}"
 _ENVIRONMENT = "an environment's name (a DNS label), or a pattern of names like pr-*"
+_CPU = "processor time in thousandths of a core, like 500m"
 _PLATFORM = "a platform, like linux/arm64"
 
 DnsLabel = Annotated[str, _check(DNS_LABEL, _LABEL), _schema(DNS_LABEL, _LABEL)]
@@ -170,6 +172,7 @@ UrlPath = Annotated[
     str, _check(URL_PATH, "a path that starts with /"), _schema(URL_PATH, "a path, like /health")
 ]
 Memory = Annotated[str, _check(MEMORY, _MEMORY), _schema(MEMORY, _MEMORY)]
+Cpu = Annotated[str, _check(CPU, _CPU), _schema(CPU, _CPU)]
 Platform = Annotated[str, _check(PLATFORM, _PLATFORM), _schema(PLATFORM, _PLATFORM)]
 Port = Annotated[int, Field(ge=1, le=65535)]
 Severity = Literal["LOW", "MEDIUM", "HIGH", "CRITICAL"]

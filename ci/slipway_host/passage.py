@@ -15,10 +15,10 @@ from slipway_host import gitops
 from slipway_host.errors import DeliveryError, TerminalError
 from slipway_host.progress import Step, running
 from slipway_host.results import StageResult, Status
+from slipway_host.revision_job import Revision
 from slipway_host.run import Run
 from slipway_host.selection import blocked
 from slipway_host.settings import Deadlines
-from slipway_host.smoke import Revision
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -143,6 +143,8 @@ class Passage(Way):
         await self.run.stage("health", partial(self.delivery.health, digest, manifests))
         if self.delivery.target.smoke:
             await self.run.stage("smoke", partial(self.delivery.smoke, Revision(digest, manifests)))
+        if self.delivery.target.load:
+            await self.run.stage("load", partial(self.delivery.load, Revision(digest, manifests)))
         proof = partial(self.delivery.proof, git, commit=made, digest=digest, manifests=manifests)
         await self.run.stage("proof", proof)
 
@@ -155,6 +157,11 @@ class Passage(Way):
             facts["pullRequest"] = written.outputs["pullRequest"]
         if self.digest:
             facts |= {"image": f"{target.repository}@{self.digest}", "digest": self.digest}
+        measured = next(
+            (timed.outputs.get("load") for timed in self.run.timed if timed.stage == "load"), None
+        )
+        if measured:
+            facts["load"] = measured
         if proven:
             facts |= {"argocdRevision": proven.outputs["revision"], "pods": proven.outputs["pods"]}
         if self.fallback:

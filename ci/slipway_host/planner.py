@@ -10,6 +10,7 @@ from slipway_host import (
     database,
     gitops,
     gitops_preview,
+    load,
     migration,
     namespaces,
     plan_text,
@@ -148,7 +149,7 @@ class _Look:
         if found:
             self.sync, facts = found
             self.facts |= facts
-        await self._smoke()
+        await self._asks()
 
     def document(self, branch: GitOpsPreview) -> ServicePlan:
         """Return the service's part of the plan."""
@@ -257,16 +258,20 @@ class _Look:
         if self.migration and self.migration.job:
             self.facts[f"migration Job {self.migration.job}"] = self.migration.state
 
-    async def _smoke(self) -> None:
-        settings = self.target.smoke
-        if settings is None:
-            return
-        acts = self.sync is None or self.sync.acts
-        look = partial(smoke.passed, self.delivery.kube, self.target, settings, digest=self.image.digest)
-        if acts or not await self._asked("smoke", look):
-            self.gates = (
-                f"smoke: `{' '.join(settings.command)}` has to pass, as a Job that asks the new pods",
-            )
+    async def _asks(self) -> None:
+        """Say which Jobs will ask the new pods: what has asked this revision already runs no more."""
+        target, acts, gates = self.target, self.sync is None or self.sync.acts, []
+        kube, digest = self.delivery.kube, self.image.digest
+        if tested := target.smoke:
+            look = partial(smoke.passed, kube, target, tested, digest=digest)
+            if acts or not await self._asked("smoke", look):
+                command = " ".join(tested.command)
+                gates.append(f"smoke: `{command}` has to pass, as a Job that asks the new pods")
+        if checked := target.load:
+            look = partial(load.measured, kube, target, checked, digest=digest)
+            if acts or not await self._asked("load", look):
+                gates.append(f"load: {checked.asked}")
+        self.gates = tuple(gates)
 
     async def _sync(self, app: Application, head: str, *, commits: bool) -> tuple[SyncPlan, dict[str, str]]:
         return await sync_preview.preview(

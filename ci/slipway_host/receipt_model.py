@@ -61,6 +61,25 @@ class PodReceipt(Part):
     name: str
 
 
+class LoadReceipt(Part):
+    """What a load check has measured, inside the cluster, from one pod; latencies in milliseconds."""
+
+    requests: int = Field(description="how many were sent")
+    asked_per_s: float = Field(description="the constant rate that was asked for, in requests each second")
+    achieved_per_s: float = Field(description="the rate at which they were sent")
+    duration_s: int
+    failed: int = Field(description="requests without a 2xx answer in time")
+    error_rate: float = Field(description="their share, 0 to 1")
+    p50_ms: float
+    p95_ms: float
+    p99_ms: float
+    max_ms: float
+    status_codes: dict[str, int] = Field(description="answers by HTTP status; 0 is none")
+    budget: dict[str, float] = Field(description="what was allowed at most, by the keys of `slipway.yaml`")
+    within_budget: bool
+    enforced: bool = Field(description="whether the environment's gate would have failed the run")
+
+
 class RollbackReceipt(Part):
     """What a rollback left and returned to."""
 
@@ -84,6 +103,7 @@ class ServiceReceipt(Part):
     digest: Digest | Literal[""] = Field("", description="digest of the image")
     argocd_revision: str = Field("", description="the revision that Argo CD had synced at the proof")
     pods: tuple[PodReceipt, ...] = Field((), description="the ready pods of the proof")
+    load: LoadReceipt | None = Field(None, description="of the load check, where there is one")
     pull_request: str = Field("", description="address of the pull request, where there was one")
     error: str = Field("", description="of a failed one: stage, cause, what landed, the next command")
     rollback: RollbackReceipt | None = None

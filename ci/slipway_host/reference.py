@@ -51,6 +51,8 @@ environments:
     latest: false
     scan:
       gate: fail
+    load:
+      gate: fail
 ```
 
 - What a file says of `dev` or `prod` is put over these, key by key: `prod: {namespace: live}` still fails on

@@ -82,7 +82,7 @@ class Retreat:
             # What tests today's commit need not suit an older one, which had a test of its own.
             Return(
                 call,
-                replace(one, image_tag=way.tag, smoke=None),
+                replace(one, image_tag=way.tag, smoke=None, load=None),
                 way,
                 image,
                 accounts,

@@ -128,8 +128,8 @@ def rights(target: Target, postgres: PostgresSettings, *, create_namespace: bool
     several(own, "rollout", workload, "get", "list", "watch", group=group, name=target.workload_name)
     # New pods, for who reads a Secret that has changed.
     several(own, "rotate", workload, "patch", group=group, name=target.workload_name)
-    if target.migration or target.smoke:
-        use = "migrate" if target.migration else "smoke"
+    if target.migration or target.smoke or target.load:
+        use = "migrate" if target.migration else "smoke" if target.smoke else "load"
         several(own, use, "jobs", "get", "list", "watch", "create", "delete", group="batch")
     if target.workload_kind in OF_REPLICA_SETS:
         several(own, "rollout", "replicasets", "list", "watch", group="apps")
@@ -183,7 +183,7 @@ def for_plan(target: Target, asked: Iterable[Right]) -> list[Right]:
     found = [
         right
         for right in asked
-        if right.use in {"secrets", "database", "sync", "rollout", "migrate", "smoke"}
+        if right.use in {"secrets", "database", "sync", "rollout", "migrate", "smoke", "load"}
         and ((right.verb, "") in looks or (right.verb, right.resource) in looks)
     ]
     # Which project it is, only the Application tells.

@@ -36,6 +36,7 @@ ORDER = (
     "rollout",
     "health",
     "smoke",
+    "load",
     "proof",
 )
 """The chain as people think of it; what runs side by side ends in any order."""
@@ -79,6 +80,11 @@ class Timed:
         """The result's line, or the error's cause."""
         return self.outcome.cause if isinstance(self.outcome, DeliveryError) else self.outcome.summary
 
+    @property
+    def outputs(self) -> dict[str, Any]:
+        """What it made and found, by name; of a failed one what it had measured."""
+        return self.outcome.outputs
+
     def document(self) -> dict[str, Any]:
         """Return the stage as JSON values."""
         found: dict[str, Any] = {
@@ -88,8 +94,8 @@ class Timed:
             "seconds": round(self.seconds, 2),
             "summary": self.summary,
         }
-        if self.outcome.outputs:
-            found["outputs"] = self.outcome.outputs
+        if self.outputs:
+            found["outputs"] = self.outputs
         return found
 
 

@@ -8,6 +8,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from slipway_host.errors import nearest
+from slipway_host.load_config import Load  # noqa: TC001 - pydantic reads the annotations
 from slipway_host.names import (
     AbsolutePath,
     DnsLabel,
@@ -248,6 +249,7 @@ class Service(Model):
     secrets: Secrets = Field(Secrets(), description="the Secret that the pods read")
     health: Health = Field(Health(), description="the endpoint that says whether a pod serves")
     smoke: Smoke | None = Field(None, description="a Job that tests the new pods; default: none")
+    load: Load | None = Field(None, description="a load check of the new pods; default: none")
     metrics: Metrics = Field(Metrics(), description="the endpoint with the pods' Prometheus metrics")
     workload: Workload = Field(Workload(), description="what runs the pods")
 

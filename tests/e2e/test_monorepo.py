@@ -37,14 +37,16 @@ def test_one_call_deploys_all_services_with_one_commit(shop: App) -> None:
     commits = {shop.gitops_head(f"{shop.name}-{part}") for part in PARTS}
     assert commits == {receipt["gitopsCommit"]}
     assert all(service["pods"] for service in found.values())
-    # R14: only the api has a smoke test, which asked its new pods.
-    smoked = {
-        name: stage["status"]
+    # R14, R26: only the api has a smoke test and a load check, which asked its new pods.
+    asked = {
+        (name, stage["stage"]): stage["status"]
         for name, service in found.items()
         for stage in service["stages"]
-        if stage["stage"] == "smoke"
+        if stage["stage"] in {"smoke", "load"}
     }
-    assert smoked == {f"{shop.name}-api": "Succeeded"}
+    api = f"{shop.name}-api"
+    assert asked == {(api, "smoke"): "Succeeded", (api, "load"): "Succeeded"}
+    assert found[api]["load"]["statusCodes"] == {"200": 60}
 
 
 def test_argument_of_the_environment_is_baked_into_the_page(shop: App) -> None:

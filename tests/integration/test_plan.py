@@ -92,7 +92,7 @@ def test_a_first_deploy_is_planned_by_an_account_that_can_change_nothing(world: 
     assert statements[name][0] == "CREATE EXTENSION IF NOT EXISTS pg_trgm SCHEMA public"
     assert f'+  tag: "{world.here.commit[:8]}"  # written by' in found["commits"][0]["files"][0]["diff"]
     assert service["sync"]["image"] == ""
-    assert [gate[:15] for gate in service["gates"]] == ["smoke: `python3"]
+    assert [gate[:15] for gate in service["gates"]] == ["smoke: `python3", "load: GET / 20 "]
     assert found["summary"] == "4 changes: secrets, database, gitops, argocd of api."
 
 
@@ -109,7 +109,8 @@ def test_the_plan_is_done_and_then_nothing_is_left(world: PlannedWorld) -> None:
         assert line in shown
     assert saved["commits"][0]["message"].replace("<run>", receipt["run"]).strip() in shown
     stages = {stage["stage"]: stage for stage in receipt["services"][0]["stages"]}
-    assert stages["smoke"]["status"] == "Succeeded"
+    assert stages["smoke"]["status"] == stages["load"]["status"] == "Succeeded"
+    assert receipt["services"][0]["load"]["statusCodes"] == {"200": 20}
     assert stages["secrets"]["outputs"]["added"] == saved["services"][0]["secrets"]["add"]
 
     before = world.snapshot()
@@ -117,12 +118,16 @@ def test_the_plan_is_done_and_then_nothing_is_left(world: PlannedWorld) -> None:
     assert done.returncode == 0, done.stderr
     assert done.stdout.rstrip().endswith("\nNothing would change.")
     assert "smoke" not in done.stdout
+    assert "load" not in done.stdout
     assert world.snapshot() == before
     # By hand it runs again, though it has passed.
     alone = world.run("smoke")
     assert alone.returncode == 0, alone.stderr
     assert alone.stdout.startswith("api: Succeeded: Job ")
     assert "asked 200" in alone.stderr
+    again = world.run("load")
+    assert again.returncode == 0, again.stderr
+    assert again.stdout.startswith("api: Succeeded: 20 requests at 20/s: p50 ")
 
 
 def test_a_change_of_one_commit_is_one_line(world: PlannedWorld) -> None:

@@ -1,6 +1,5 @@
 """R14's smoke test Job on the lab's cluster, beside an old pod of the same image that is still alive."""
 
-import json
 import secrets
 import time
 from collections.abc import Iterator
@@ -18,15 +17,16 @@ from slipway_host.errors import DeadlineError, DeliveryError, HealthDegradedErro
 from slipway_host.kube import KubeClient
 from slipway_host.kube_http import Json
 from slipway_host.results import StageResult, Status
+from slipway_host.revision_job import Revision
 from slipway_host.settings import SmokeSettings, Target
-from slipway_host.smoke import Revision, smoke
+from slipway_host.smoke import smoke
 from slipway_host.together import together
 from slipway_host.workload import Workload, read_workload
 from slipway_lab.kubernetes import apply, kubectl
 from slipway_lab.layout import Layout
+from support.revision_pods import REPOSITORY, TAG, old_and_new, pods_of
 from support.target import api_target
 
-REPOSITORY, TAG = "docker.io/library/python", "3.13-slim"
 SECRET = "canary-4711"
 SERVER = """
 import http.server, os
@@ -45,57 +45,13 @@ for url in os.environ["SMOKE_URLS"].split():
 """
 
 
-def deployment(answer: str) -> Json:
-    """A Deployment whose first new pod has to wait for minutes before an old one goes."""
-    app = {
-        "name": "app",
-        "image": f"{REPOSITORY}:{TAG}",
-        "command": ["python3", "-uc", SERVER],
-        "env": [{"name": "ANSWER", "value": answer}],
-        "readinessProbe": {"httpGet": {"path": "/", "port": 4000}, "periodSeconds": 1},
-    }
-    return {
-        "apiVersion": "apps/v1",
-        "kind": "Deployment",
-        "metadata": {"name": "api"},
-        "spec": {
-            "replicas": 1,
-            "minReadySeconds": 500 if answer == "new" else 0,
-            "strategy": {"rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}},
-            "selector": {"matchLabels": {"app": "api"}},
-            "template": {
-                "metadata": {"labels": {"app": "api"}},
-                "spec": {"terminationGracePeriodSeconds": 0, "containers": [app]},
-            },
-        },
-    }
-
-
-def pods_of(layout: Layout, namespace: str, selector: str) -> list[Json]:
-    said = kubectl(layout, "-n", namespace, "get", "pods", "-l", selector, "-o", "json")
-    found: list[Json] = json.loads(said)["items"]
-    return found
-
-
 @pytest.fixture(scope="module")
 def place(layout: Layout) -> Iterator[str]:
     """The namespace, with an old and a new pod, both ready."""
     name = f"smoke{secrets.token_hex(3)}"
-    metadata = {"name": "api-secrets"}
-    secret: Json = {
-        "apiVersion": "v1",
-        "kind": "Secret",
-        "metadata": metadata,
-        "stringData": {"TOKEN": SECRET},
-    }
-    apply(layout, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
-    for body in (deployment("old"), secret, deployment("new")):
-        body["metadata"]["namespace"] = name
-        apply(layout, body)
-        if body["kind"] == "Deployment":
-            count = 2 if body["spec"]["minReadySeconds"] else 1
-            ready = f"jsonpath={{.status.readyReplicas}}={count}"
-            kubectl(layout, "-n", name, "wait", "deployment/api", f"--for={ready}", "--timeout=120s")
+    old_and_new(layout, name, SERVER)
+    secret = {"metadata": {"name": "api-secrets", "namespace": name}, "stringData": {"TOKEN": SECRET}}
+    apply(layout, {"apiVersion": "v1", "kind": "Secret", **secret})
     yield name
     kubectl(layout, "delete", "namespace", name, "--wait=false")
 

@@ -41,6 +41,7 @@ SETTLED = (
     "dagger call deploy --service=game-stats-api",
     "dagger call push",
     "dagger call smoke --service=api",
+    "dagger call load --service=api",
 )
 """Run side by side: all is in place."""
 

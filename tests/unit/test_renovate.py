@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from slipway_host import load_config
 from slipway_host.config import Scanner, Signing
 from slipway_lab import pins
 
@@ -69,7 +70,12 @@ def test_every_dagger_version_is_found_and_the_same() -> None:
 
 def test_default_images_are_found_and_those_of_the_lab() -> None:
     hits = set().union(*found(MANAGERS[1]).values())
-    for image, version in ((Scanner().image, pins.TRIVY), (Signing().image, pins.COSIGN)):
+    defaults = (
+        (Scanner().image, pins.TRIVY),
+        (Signing().image, pins.COSIGN),
+        (load_config.IMAGE, pins.VEGETA_IMAGE),
+    )
+    for image, version in defaults:
         name, _, tag = image.rpartition(":")
         assert (name, tag) in hits
         assert tag == version
@@ -89,6 +95,7 @@ def test_every_version_among_the_labs_pins_is_found() -> None:
 def test_lab_programs_say_the_version_that_their_go_mod_has() -> None:
     names = {"cosign": pins.COSIGN, "actionlint": pins.ACTIONLINT, "kubernetes": pins.KUBERNETES}
     names |= {"sigstore": pins.FULCIO, "rollouts": pins.ROLLOUTS}
+    names |= {"vegeta": pins.VEGETA}
     assert f" {pins.TIMESTAMP_AUTHORITY}\n" in (LAB_GO / "sigstore" / "go.mod").read_text()
     for name, version in {**names, "argocd": pins.ARGOCD, "trivy": f"v{pins.TRIVY}"}.items():
         assert f" {version}\n" in (LAB_GO / name / "go.mod").read_text(), name

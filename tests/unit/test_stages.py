@@ -33,6 +33,7 @@ def test_functions_are_the_stages_of_the_chain_and_the_chain() -> None:
         "gitops",
         "sync",
         "smoke",
+        "load",
     }
     others = {
         "abort",

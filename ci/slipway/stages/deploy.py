@@ -30,7 +30,7 @@ class DeployStage(Stage):
         """Take HEAD to proven-healthy pods, and print what was done and the JSON receipt.
 
         For each service: test, scan, build, scan of the image, push, secrets, database, migration;
-        then one GitOps commit for all, sync by Argo CD, rollout, health, smoke test, proof. What
+        then one GitOps commit for all, sync by Argo CD, rollout, health, smoke test, load check, proof. What
         is in place already is left alone, so a second run changes nothing.
         """
         from slipway_host.receipt import summary, to_json

@@ -21,7 +21,7 @@ TARGET = api_target()
 GATES = ["tests", "build", "scan", "push"]
 LINKS = [
     *("commit", *GATES, "values", "registry", "application", "sync", "workload", "pods", "health"),
-    *("smoke", "proof"),
+    *("smoke", "load", "proof"),
 ]
 
 

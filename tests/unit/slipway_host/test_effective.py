@@ -123,6 +123,7 @@ def test_the_page_is_yaml_of_the_values_that_count() -> None:
             "maxDatabaseAgeDays": 7,
             "refuseEndOfLife": False,
         },
+        "load": {"gate": "fail"},
         "notifications": {
             "events": ["deployed", "failed", "rolledBack", "waiting"],
             "format": "slack",

@@ -11,7 +11,9 @@ from slipway_host.errors import (
     DeadlineError,
     DeliveryError,
     HealthDegradedError,
+    LoadCheckError,
     NotFoundError,
+    OverBudgetError,
     RolloutFailedError,
     RolloutPausedError,
     SmokeTestError,
@@ -48,10 +50,14 @@ def passage(
     )
 
 
-@pytest.mark.parametrize("stage", ["rollout", "health", "smoke", "proof"])
+@pytest.mark.parametrize("stage", ["rollout", "health", "smoke", "load", "proof"])
 @pytest.mark.parametrize("kind", [RolloutFailedError, HealthDegradedError, DeadlineError])
 def test_a_version_that_does_not_arrive_is_rolled_back(stage: str, kind: type[DeliveryError]) -> None:
     assert fallback.concerns(call(), passage(kind("x"), stage=stage))
+
+
+def test_a_version_over_its_budget_is_rolled_back() -> None:
+    assert fallback.concerns(call(), passage(OverBudgetError("p95", outputs={}), stage="load"))
 
 
 @pytest.mark.parametrize(
@@ -62,6 +68,7 @@ def test_a_version_that_does_not_arrive_is_rolled_back(stage: str, kind: type[De
         passage(SupersededError("x"), stage="proof"),
         passage(AccessDeniedError("x")),
         passage(RolloutPausedError("x")),
+        passage(LoadCheckError("could not measure"), stage="load"),
         passage(SmokeTestError("its image is not there"), stage="smoke"),
         passage(RolloutFailedError("x"), results={}),
         passage(

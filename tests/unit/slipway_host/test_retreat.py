@@ -23,6 +23,7 @@ from slipway_host.retreat import Retreat, summary
 from slipway_host.rollback import Way
 from slipway_host.settings import GitSettings, RegistrySettings, SecretsSettings, SmokeSettings, Target
 from slipway_host.way_back import Return, Wish
+from support.load import settings
 from support.target import api_target
 
 pytestmark = pytest.mark.anyio
@@ -255,9 +256,10 @@ async def test_what_tests_today_s_commit_does_not_test_an_older_one(
     monkeypatch: pytest.MonkeyPatch, written: list[Any]
 ) -> None:
     called, smoke = call("api"), SmokeSettings(command=("/app/smoke",))
-    tested = replace(called, targets=(replace(called.targets[0], smoke=smoke),))
+    tested = replace(called, targets=(replace(called.targets[0], smoke=smoke, load=settings()),))
     await back(monkeypatch, tested, [way()])
-    assert [one.delivery.target.smoke for changes in written for one in changes] == [None]
+    (one,) = [one.delivery.target for changes in written for one in changes]
+    assert (one.smoke, one.load) == (None, None)
 
 
 async def test_two_ways_back_at_once_are_refused() -> None:

@@ -28,6 +28,7 @@ from slipway_host.settings import (
     PostgresSettings,
     SmokeSettings,
 )
+from support.load import settings
 from support.target import api_target
 
 if TYPE_CHECKING:
@@ -68,10 +69,11 @@ def test_service_without_a_database_needs_nothing_where_the_database_is() -> Non
     [
         {"migration": MigrationSettings(command=("/app/migrate",))},
         {"smoke": SmokeSettings(command=("/app/smoke",))},
+        {"load": settings()},
         {"migration": MigrationSettings(command=("m",)), "smoke": SmokeSettings(command=("s",))},
     ],
 )
-def test_migration_and_smoke_test_need_jobs_where_the_service_is_and_only_then(more: dict[str, Any]) -> None:
+def test_what_runs_as_a_job_needs_jobs_where_the_service_is_and_only_then(more: dict[str, Any]) -> None:
     verbs = ("get", "list", "watch", "create", "delete")
     jobs = {f"{verb} jobs.batch in namespace mosuon" for verb in verbs}
     with_jobs = replace(TARGET, **more)

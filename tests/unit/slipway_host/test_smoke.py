@@ -9,8 +9,7 @@ import anyio
 import pytest
 from tenacity import wait_none
 
-from slipway_host import creation, job_run, waiting
-from slipway_host import smoke as smoke_module
+from slipway_host import creation, job_run, revision_job, waiting
 from slipway_host.errors import (
     DeadlineError,
     HealthDegradedError,
@@ -18,11 +17,14 @@ from slipway_host.errors import (
     SmokeTestError,
     SupersededError,
 )
+from slipway_host.job_manifest import manifest
 from slipway_host.results import Status
+from slipway_host.revision_job import OWNER, Revision
 from slipway_host.settings import SmokeSettings
-from slipway_host.smoke import OWNER, Revision, job, name_of, passed, smoke
+from slipway_host.smoke import name_of, passed, smoke, task_of
 from slipway_host.workload import Workload
-from support.migration import DIGEST, DONE, FAILED, Cluster, Json, existing
+from support.migration import DIGEST, DONE, FAILED, Json, existing
+from support.revision_place import Place, deployment, replica_set, serving
 from support.target import api_target
 
 if TYPE_CHECKING:
@@ -40,86 +42,6 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(creation, "wait_random_exponential", lambda **_: wait_none())
     monkeypatch.setattr(waiting, "SETTLE_S", 0.001)
     monkeypatch.setattr(job_run, "GRACE_S", 0.5)
-
-
-def template(tag: str = TARGET.tag) -> Json:
-    return {"spec": {"containers": [{"name": "app", "image": f"{TARGET.repository}:{tag}"}]}}
-
-
-def deployment(revision: str = "2", tag: str = TARGET.tag) -> Json:
-    return {
-        "metadata": {
-            "name": "api",
-            "uid": "d",
-            "generation": 7,
-            "annotations": {"deployment.kubernetes.io/revision": revision},
-        },
-        "spec": {"selector": {"matchLabels": {"app": "api"}}, "template": template(tag)},
-    }
-
-
-def replica_set(name: str, revision: str, tag: str = TARGET.tag) -> Json:
-    return {
-        "metadata": {
-            "name": name,
-            "uid": name,
-            "ownerReferences": [{"uid": "d"}],
-            "annotations": {"deployment.kubernetes.io/revision": revision},
-        },
-        "spec": {"template": template(tag)},
-    }
-
-
-def serving(name: str, address: str, owner: str, *, digest: str = DIGEST, ready: bool = True) -> Json:
-    return {
-        "metadata": {"name": name, "namespace": "mosuon", "ownerReferences": [{"uid": owner}]},
-        **template(),
-        "status": {
-            "phase": "Running",
-            "podIP": address,
-            "conditions": [{"type": "Ready", "status": str(ready)}],
-            "containerStatuses": [{"name": "app", "imageID": f"{TARGET.repository}@{digest}"}],
-        },
-    }
-
-
-class Place(Cluster):
-    """A Deployment in the middle of its life, beside the Job."""
-
-    def __init__(self, found: Json | None = None) -> None:
-        super().__init__(found)
-        self.deployment: Json | None = deployment()
-        self.sets = [replica_set("new", "2")]
-        self.serving = [serving("api-a", "10.0.0.2", "new")]
-        self.events: list[Json] = []
-
-    async def find(self, path: str) -> Json | None:
-        if path.endswith("/deployments/api"):
-            return self.deployment
-        return await super().find(path)
-
-    async def create(self, path: str, body: Json) -> Json:
-        await anyio.lowlevel.checkpoint()
-        assert path == "/apis/batch/v1/namespaces/mosuon/jobs"
-        self.created += 1
-        self.job = {**body, "metadata": {**body["metadata"], "uid": f"u{self.created}"}}
-        return self.job
-
-    async def list(self, path: str, *, selector: str = "", fields: str = "") -> list[Json]:
-        await anyio.lowlevel.checkpoint()
-        if path.endswith("/events"):
-            assert fields.startswith("involvedObject.name=api-smoke-0e123456-")
-            return self.events
-        if selector == "app=api":
-            return self.sets if path.endswith("/replicasets") else self.serving
-        owner = [{"uid": self.job["metadata"]["uid"]}] if self.job else []
-        return [{**pod, "metadata": {**pod["metadata"], "ownerReferences": owner}} for pod in self.pods]
-
-    @property
-    def given(self) -> dict[str, str]:
-        assert self.job
-        env = self.job["spec"]["template"]["spec"]["containers"][0]["env"]
-        return {item["name"]: item["value"] for item in env}
 
 
 async def run(
@@ -212,7 +134,7 @@ async def test_a_cancelled_run_takes_its_own_job_away_and_no_other_one(mine: boo
 async def test_a_cluster_that_does_not_answer_any_more_hides_no_error(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(smoke_module, "ANSWER_S", 0.2)
+    monkeypatch.setattr(revision_job, "ANSWER_S", 0.2)
     place = Place()
     broken = False
 
@@ -277,8 +199,8 @@ async def test_a_plan_knows_what_has_passed() -> None:
 
 def test_the_container_gets_addresses_settings_and_named_keys_of_the_secret() -> None:
     settings = replace(SMOKE, env={"PAGE": "$(SMOKE_URL)/x"}, secret_keys=("TOKEN",), memory="1Gi")
-    workload = Workload(body=deployment(), replica_sets=(), pods=())
-    body = job(TARGET, settings, DIGEST, workload, ("http://10.0.0.2:4000",))
+    task = task_of(TARGET, settings, DIGEST, ("http://10.0.0.2:4000",))
+    body = manifest(TARGET, "smoke", task)
     (container,) = body["spec"]["template"]["spec"]["containers"]
     assert container["image"] == f"{TARGET.repository}@{DIGEST}"
     assert container["env"] == [

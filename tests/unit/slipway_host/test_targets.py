@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from pydantic import SecretStr, ValidationError
 
+from slipway_host import load_config
 from slipway_host.config import Config
 from slipway_host.connection import composed, database_url, url_parts
 from slipway_host.errors import SettingsError
@@ -219,6 +220,44 @@ def test_a_smoke_test_keeps_what_is_written_and_takes_the_defaults() -> None:
     )
     assert target(smoke={"command": ["x"]}).smoke == SmokeSettings(command=("x",))
     assert target().smoke is None
+
+
+LOAD = {"path": "/scores", "ratePerS": 50}
+
+
+def test_a_load_check_keeps_what_is_written_and_takes_the_defaults() -> None:
+    found = target(load={**LOAD, "durationS": 60, "budget": {"p95Ms": 200}, "cpu": "500m"}).load
+    assert found
+    assert (found.path, found.rate_per_s, found.duration_s, found.cpu) == ("/scores", 50, 60, "500m")
+    assert (found.budget.p95_ms, found.budget.p99_ms, found.budget.error_rate) == (200, None, 0.01)
+    assert (found.image, found.memory, found.run_as_user) == (load_config.IMAGE, "256Mi", 65534)
+    assert target().load is None
+
+
+@pytest.mark.parametrize(
+    ("environment", "environments", "enforced"),
+    [
+        ("dev", {}, False),
+        ("prod", {}, True),
+        ("prod", {"prod": {"load": {"gate": "report"}}}, False),
+        ("stage", {"stage": {"extends": "prod"}}, True),
+        ("dev", {"dev": {"load": {"gate": "fail"}}}, True),
+    ],
+)
+def test_the_environment_says_whether_a_budget_is_enforced(
+    environment: str,
+    environments: dict[str, Any],
+    enforced: bool,  # noqa: FBT001
+) -> None:
+    wanted = config(services={"game-api": {"load": LOAD}}, environments=environments)
+    found = target_of(wanted, "game-api", environment=environment, commit="0" * 40).load
+    assert found
+    assert found.enforced is enforced
+
+
+def test_an_environment_may_skip_load_checks() -> None:
+    wanted = config(services={"game-api": {"load": LOAD}}, environments={"dev": {"load": {"gate": "skip"}}})
+    assert target_of(wanted, "game-api", environment="dev", commit="0" * 40).load is None
 
 
 @pytest.mark.parametrize(
