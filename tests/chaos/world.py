@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from slipway_lab import argocd, command, credentials, demo, gitserver, lab
-from slipway_lab.kubernetes import kubeconfig_path, kubectl
+from slipway_lab import command, credentials, demo, gitserver, lab
+from slipway_lab.kubernetes import apply, kubeconfig_path, kubectl
 from slipway_lab.layout import GIT, REGISTRY, Layout
+from support import argocd_objects
 
 DRIVER = Path(__file__).with_name("driver.py")
-CLUSTER = "https://kubernetes.default.svc"
 GIT_AS: tuple[str, ...] = ("-c", "user.name=t", "-c", "user.email=t@t.invalid")
 PLUGIN = """\
 #!{python}
@@ -167,8 +167,7 @@ class World:
 
         One that is not automated makes nothing by itself: even the namespace is the deploy's to make.
         """
-        document = json.dumps(self._application(service, automated=automated))
-        kubectl(self.layout, "apply", "--server-side", "-f", "-", stdin=document)
+        apply(self.layout, self._application(service, automated=automated))
 
     def remove(self, service: str) -> None:
         """Remove a service's Application, namespace, database and role."""
@@ -256,35 +255,18 @@ class World:
         command.run(["git", "-C", work, "add", "--all"])
         command.run(["git", "-C", work, *GIT_AS, "commit", "--quiet", "--message", "seed"])
         command.run(["git", "-C", work, "push", "--quiet", self.bare, "main"])
-        known = {
-            "type": "git",
-            "url": f"{GIT}/{self.gitops}.git",
-            "username": credentials.GIT_READER,
-            "password": credentials.read(self.layout, "git-reader"),
-        }
-        labels = {"argocd.argoproj.io/secret-type": "repository"}
-        metadata = {"name": self.name, "namespace": "argocd", "labels": labels}
-        repository = {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "stringData": known}
-        kubectl(self.layout, "apply", "--server-side", "-f", "-", stdin=json.dumps(repository))
+        apply(self.layout, argocd_objects.readable(self.layout, self.name, f"{GIT}/{self.gitops}.git"))
 
     def _application(self, service: str, *, automated: bool) -> Mapping[str, Any]:
-        finalizers = ["resources-finalizer.argocd.argoproj.io"]
-        helm = {"releaseName": service, "valueFiles": [f"../../apps/{service}/values.yaml"]}
-        source = {"repoURL": f"{GIT}/{self.gitops}.git", "targetRevision": "main", "path": "charts/app"}
-        return {
-            "apiVersion": "argoproj.io/v1alpha1",
-            "kind": "Application",
-            "metadata": {"name": service, "namespace": argocd.NAMESPACE, "finalizers": finalizers},
-            "spec": {
-                "project": "default",
-                "source": {**source, "helm": helm},
-                "destination": {"server": CLUSTER, "namespace": service},
-                "syncPolicy": {
-                    **({"automated": {"prune": True, "selfHeal": True}} if automated else {}),
-                    "syncOptions": ["CreateNamespace=true", "ServerSideApply=true"],
-                },
-            },
-        }
+        return argocd_objects.application(
+            service,
+            f"{GIT}/{self.gitops}.git",
+            "charts/app",
+            values=f"../../apps/{service}/values.yaml",
+            automated=automated,
+            options=("CreateNamespace=true", "ServerSideApply=true"),
+            finalizers=[argocd_objects.FINALIZER],
+        )
 
     def _make_plugin(self) -> None:
         """Write a kubeconfig whose account an exec plugin gives: the pipeline's own."""

@@ -14,6 +14,7 @@ from slipway_host.loader import load_config
 from slipway_lab import credentials, gitserver
 from slipway_lab.kubernetes import apply, kubeconfig_path, kubectl
 from slipway_lab.layout import GIT, REGISTRY, Layout
+from support import argocd_objects
 from support.host_side import HostSide, host_side
 from support.world_images import Images
 from support.worlds import deployment
@@ -111,23 +112,13 @@ class PlannedWorld:
         shutil.rmtree(gitserver.repository(self.layout, self.repository))
 
     def application(self) -> Json:
-        helm = {"releaseName": self.name, "valueFiles": [f"../{self.values}"]}
-        source = {"repoURL": f"{GIT}/{self.repository}.git", "targetRevision": "main", "path": "chart"}
-        return {
-            "apiVersion": "argoproj.io/v1alpha1",
-            "kind": "Application",
-            "metadata": {
-                "name": self.name,
-                "namespace": "argocd",
-                "finalizers": ["resources-finalizer.argocd.argoproj.io"],
-            },
-            "spec": {
-                "project": "default",
-                "source": {**source, "helm": helm},
-                "destination": {"server": "https://kubernetes.default.svc", "namespace": self.name},
-                "syncPolicy": {"automated": {"prune": True, "selfHeal": True}},
-            },
-        }
+        return argocd_objects.application(
+            self.name,
+            f"{GIT}/{self.repository}.git",
+            "chart",
+            values=f"../{self.values}",
+            finalizers=[argocd_objects.FINALIZER],
+        )
 
     def push_image(self, label: str = "") -> None:
         """Put an image of HEAD into the registry; another label makes another digest."""
