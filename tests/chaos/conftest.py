@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from chaos.world import World, administer
+from chaos.world import World
 from slipway_lab.layout import Layout
+from support.administrator import drop
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,6 +76,4 @@ def databases(layout: Layout, run_id: str, scale: Scale) -> Iterator[list[str]]:
     """Names for as many set-ups as the scale has: half of them are one and the same."""
     own = [f"{run_id}_{number}" for number in range(scale.setups - scale.setups // 2)]
     yield [*own, *[f"{run_id}_all"] * (scale.setups // 2)]
-    drop = (f"DROP DATABASE IF EXISTS {n} WITH (FORCE);\nDROP ROLE IF EXISTS {n};\n" for n in own)
-    last = f"DROP DATABASE IF EXISTS {run_id}_all WITH (FORCE);\nDROP ROLE IF EXISTS {run_id}_all;\n"
-    administer(layout, "".join(drop) + last)
+    drop(layout, *own, f"{run_id}_all")

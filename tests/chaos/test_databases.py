@@ -6,7 +6,6 @@ from functools import partial
 from pydantic import SecretStr
 
 from chaos.conftest import Note, Scale
-from chaos.world import administer
 from slipway_host.database import ensure_database
 from slipway_host.kube import KubeClient
 from slipway_host.postgres_pods import connect
@@ -15,6 +14,7 @@ from slipway_host.results import StageResult, Status
 from slipway_host.settings import DatabaseSettings, PostgresSettings
 from slipway_host.together import together
 from slipway_lab.layout import Layout
+from support.administrator import administer
 
 
 async def test_set_ups_at_once_end_without_an_error(

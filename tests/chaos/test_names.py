@@ -10,7 +10,7 @@ import pytest
 
 from chaos.conftest import Note, Scale
 from chaos.hostile import MARK, names
-from chaos.world import Ended, World, administer
+from chaos.world import Ended, World
 from slipway_host.config import Config
 from slipway_host.database_state import role_exists
 from slipway_host.errors import DeliveryError, SettingsError
@@ -23,6 +23,7 @@ from slipway_host.targets import git_settings, target_of
 from slipway_host.values import set_image
 from slipway_lab.kubernetes import kubectl
 from slipway_lab.layout import Layout
+from support.administrator import administer
 
 SEED = 98
 COMMIT = "0123456789abcdef0123456789abcdef01234567"

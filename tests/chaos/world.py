@@ -15,6 +15,7 @@ from slipway_lab import command, credentials, demo, gitserver, lab
 from slipway_lab.kubernetes import apply, kubeconfig_path, kubectl
 from slipway_lab.layout import GIT, REGISTRY, Layout
 from support import argocd_objects
+from support.administrator import administer, drop
 
 DRIVER = Path(__file__).with_name("driver.py")
 GIT_AS: tuple[str, ...] = ("-c", "user.name=t", "-c", "user.email=t@t.invalid")
@@ -28,17 +29,6 @@ with (here / "calls").open("a") as calls:
 kind = {{"apiVersion": "client.authentication.k8s.io/v1", "kind": "ExecCredential"}}
 print(json.dumps({{**kind, "status": {{"token": (here / "token").read_text()}}}}))
 """
-
-
-def administer(layout: Layout, script: str) -> str:
-    """Run SQL as the server's administrator, by the pod's own psql, and return what it printed."""
-    psql = ["psql", "-q", "-A", "-t", "-U", "postgres", "-v", "ON_ERROR_STOP=1"]
-    password = 'read -r PGPASSWORD; export PGPASSWORD; exec "$@"'
-    return kubectl(
-        layout,
-        *("-n", "infra", "exec", "-i", "postgresql-0", "--", "sh", "-c", password, "sh", *psql),
-        stdin=credentials.read(layout, "postgres") + "\n" + script,
-    )
 
 
 @dataclass(frozen=True)
@@ -175,21 +165,18 @@ class World:
         kubectl(self.layout, *words)
         kubectl(self.layout, "delete", "namespace", service, "--ignore-not-found", "--wait=false")
         name = service.replace("-", "_")
-        self.sql(f"DROP DATABASE IF EXISTS {name} WITH (FORCE);\nDROP ROLE IF EXISTS {name};\n")
-
-    def sql(self, script: str) -> str:
-        """Run a script as the server's administrator and return what it printed."""
-        return administer(self.layout, script)
+        drop(self.layout, name)
 
     def catalog(self, service: str) -> str:
         """Return what PostgreSQL's catalogs say of a service's role and database."""
         name = service.replace("-", "_")
-        return self.sql(
+        return administer(
+            self.layout,
             f"SELECT row_to_json(r) FROM pg_authid r WHERE rolname = '{name}';\n"
             f"SELECT row_to_json(d) FROM (SELECT oid, datname, datdba, datacl, datallowconn, datconnlimit, "
             f"encoding, datcollate FROM pg_database WHERE datname = '{name}') d;\n"
             f"SELECT row_to_json(m) FROM pg_auth_members m JOIN pg_roles r ON r.oid = m.roleid "
-            f"WHERE rolname = '{name}';\n"
+            f"WHERE rolname = '{name}';\n",
         )
 
     def get(self, kind: str, name: str, namespace: str) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from slipway_lab import credentials, gitserver
 from slipway_lab.kubernetes import apply, kubeconfig_path, kubectl
 from slipway_lab.layout import GIT, REGISTRY, Layout
 from support import argocd_objects
+from support.administrator import administer, drop
 from support.host_side import HostSide, host_side
 from support.world_images import Images
 from support.worlds import deployment
@@ -102,12 +103,7 @@ class PlannedWorld:
         """Take everything away again."""
         kubectl(self.layout, "-n", "argocd", "delete", "application", self.name, "--ignore-not-found")
         kubectl(self.layout, "delete", "namespace", self.name, "--ignore-not-found", "--wait=false")
-        role = self.name
-        self.psql(
-            f"DROP DATABASE IF EXISTS {role} WITH (FORCE)",
-            f"DROP ROLE IF EXISTS {role}",
-            f"DROP ROLE IF EXISTS {role}_reader",
-        )
+        drop(self.layout, self.name, f"{self.name}_reader")
         self.images.remove()
         shutil.rmtree(gitserver.repository(self.layout, self.repository))
 
@@ -160,15 +156,6 @@ class PlannedWorld:
         self.said += [done.stdout, done.stderr]
         return done
 
-    def psql(self, *statements: str, database: str = "postgres") -> str:
-        """Run SQL as the administrator."""
-        script = "".join(f"{one};\n" for one in statements)
-        password = 'read -r PGPASSWORD; export PGPASSWORD; exec "$@"'
-        command = ["psql", "-qAt", "-U", "postgres", "-v", "ON_ERROR_STOP=1", "-d", database]
-        where = ("-n", "infra", "exec", "-i", "postgresql-0", "--", "sh", "-c", password, "sh")
-        word = credentials.read(self.layout, "postgres")
-        return kubectl(self.layout, *where, *command, stdin=f"{word}\n{script}")
-
     def objects(self, kinds: str, namespace: str = "") -> list[Json]:
         """Return objects of a namespace, its own without one."""
         said = kubectl(self.layout, "-n", namespace or self.name, "get", kinds, "-o", "json")
@@ -183,9 +170,9 @@ class PlannedWorld:
         spaces = [one for one in self.objects("namespaces") if one["metadata"]["name"] == self.name]
         storage = self.layout.state / "registry/docker/registry/v2/repositories" / self.name
         catalogue = (
-            "SELECT json_agg(r ORDER BY rolname) FROM pg_authid r WHERE rolname LIKE '{0}%'",
-            "SELECT json_agg(d ORDER BY datname) FROM pg_database d WHERE datname = '{0}'",
-            "SELECT count(*) FROM pg_auth_members WHERE roleid::regrole::text LIKE '{0}%'",
+            f"SELECT json_agg(r ORDER BY rolname) FROM pg_authid r WHERE rolname LIKE '{self.name}%';\n"
+            f"SELECT json_agg(d ORDER BY datname) FROM pg_database d WHERE datname = '{self.name}';\n"
+            f"SELECT count(*) FROM pg_auth_members WHERE roleid::regrole::text LIKE '{self.name}%';\n"
         )
         return {
             "registry": sorted(str(path) for path in storage.rglob("*")),
@@ -196,7 +183,7 @@ class PlannedWorld:
             ],
             # The controller itself writes the status whenever it compares.
             "application": [app["spec"], app.get("operation"), app["metadata"].get("annotations")],
-            "database": self.psql(*(one.format(self.name) for one in catalogue)),
+            "database": administer(self.layout, catalogue),
         }
 
     def planner(self) -> Path:
