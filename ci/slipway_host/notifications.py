@@ -58,24 +58,23 @@ class Notice:
 class Teller:
     """Tells of one run; `document` is its receipt, as soon as there is one.
 
-    A run of a saved plan (`planned`) is none before the plan is found to hold: whoever finds that calls
-    `begin`, and of a plan that is refused nobody is told.
+    A run of a saved plan is none while the plan is `unchecked`: whoever finds that it holds calls `begin`,
+    and of a plan that is refused nobody is told.
     """
 
     notice: Notice
     wanted: Notifications
     recipients: Recipients
     report: Report
-    planned: bool = False
+    unchecked: bool = False
     document: Mapping[str, Any] | None = None
     _began: str = field(default_factory=instant)
     _number: int | None = None
     _refusing: bool = False
-    _begun: bool = False
 
     async def begin(self) -> None:
         """Show at GitHub that the run is under way, where its commit is known by now."""
-        self._begun = True
+        self.unchecked = False
         if self.wanted.github and self.notice.commit and self.notice.services:
             show = partial(self._show, self.notice.commit)
             self._refusing = not await self._safely("GitHub was not told of this run", show)
@@ -86,7 +85,7 @@ class Teller:
         Args:
             error: what ended it before there was a receipt.
         """
-        if isinstance(error, MovedError) and not self._begun:
+        if isinstance(error, MovedError) and self.unchecked:
             return
         document = self.document or self._refused(error)
         tell = []
@@ -209,7 +208,9 @@ async def telling(
         task=task,
     )
     wanted = call.config.environment(call.environment).notifications
-    teller = Teller(notice=notice, wanted=wanted, recipients=recipients, report=call.report, planned=planned)
+    teller = Teller(
+        notice=notice, wanted=wanted, recipients=recipients, report=call.report, unchecked=planned
+    )
     async with told(teller):
         yield teller
 
@@ -218,7 +219,7 @@ async def telling(
 async def told(teller: Teller) -> AsyncIterator[Teller]:
     """Tell others of the run that happens inside, whichever way it ends."""
     try:
-        if not teller.planned:
+        if not teller.unchecked:
             await teller.begin()
         yield teller
     except BaseException as error:

@@ -10,7 +10,7 @@ import pytest
 
 from chaos.world import World
 from slipway_lab.layout import Layout
-from support.sql import drop
+from support.administrator import drop
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,7 +14,7 @@ from slipway_host.results import StageResult, Status
 from slipway_host.settings import DatabaseSettings, PostgresSettings
 from slipway_host.together import together
 from slipway_lab.layout import Layout
-from support.sql import administer
+from support.administrator import administer
 
 
 async def test_set_ups_at_once_end_without_an_error(

@@ -23,7 +23,7 @@ from slipway_host.targets import git_settings, target_of
 from slipway_host.values import set_image
 from slipway_lab.kubernetes import kubectl
 from slipway_lab.layout import Layout
-from support.sql import administer
+from support.administrator import administer
 
 SEED = 98
 COMMIT = "0123456789abcdef0123456789abcdef01234567"

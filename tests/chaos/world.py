@@ -14,10 +14,10 @@ from typing import Any
 from slipway_lab import argocd, command, credentials, demo, gitserver, lab
 from slipway_lab.kubernetes import apply, kubeconfig_path, kubectl
 from slipway_lab.layout import GIT, REGISTRY, Layout
-from support.sql import administer, drop
+from support import argocd_objects
+from support.administrator import administer, drop
 
 DRIVER = Path(__file__).with_name("driver.py")
-CLUSTER = "https://kubernetes.default.svc"
 OVER_SERVER = "slipway-server.yaml"  # the same services, by Argo CD's own API
 GIT_AS: tuple[str, ...] = ("-c", "user.name=t", "-c", "user.email=t@t.invalid")
 PLUGIN = """\
@@ -165,21 +165,19 @@ class World:
         words = ("-n", "argocd", "delete", "application", service, "--ignore-not-found", "--timeout=60s")
         kubectl(self.layout, *words)
         kubectl(self.layout, "delete", "namespace", service, "--ignore-not-found", "--wait=false")
-        drop(self.layout, service)
-
-    def sql(self, script: str) -> str:
-        """Run a script as the server's administrator and return what it printed."""
-        return administer(self.layout, script)
+        name = service.replace("-", "_")
+        drop(self.layout, name)
 
     def catalog(self, service: str) -> str:
         """Return what PostgreSQL's catalogs say of a service's role and database."""
         name = service.replace("-", "_")
-        return self.sql(
+        return administer(
+            self.layout,
             f"SELECT row_to_json(r) FROM pg_authid r WHERE rolname = '{name}';\n"
             f"SELECT row_to_json(d) FROM (SELECT oid, datname, datdba, datacl, datallowconn, datconnlimit, "
             f"encoding, datcollate FROM pg_database WHERE datname = '{name}') d;\n"
             f"SELECT row_to_json(m) FROM pg_auth_members m JOIN pg_roles r ON r.oid = m.roleid "
-            f"WHERE rolname = '{name}';\n"
+            f"WHERE rolname = '{name}';\n",
         )
 
     def get(self, kind: str, name: str, namespace: str) -> dict[str, Any]:
@@ -246,34 +244,18 @@ class World:
         command.run(["git", "-C", work, "add", "--all"])
         command.run(["git", "-C", work, *GIT_AS, "commit", "--quiet", "--message", "seed"])
         command.run(["git", "-C", work, "push", "--quiet", self.bare, "main"])
-        known = {
-            "type": "git",
-            "url": f"{GIT}/{self.gitops}.git",
-            "username": credentials.GIT_READER,
-            "password": credentials.read(self.layout, "git-reader"),
-        }
-        labels = {"argocd.argoproj.io/secret-type": "repository"}
-        metadata = {"name": self.name, "namespace": "argocd", "labels": labels}
-        apply(self.layout, {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "stringData": known})
+        apply(self.layout, argocd_objects.readable(self.layout, self.name, f"{GIT}/{self.gitops}.git"))
 
     def _application(self, service: str, *, automated: bool) -> Mapping[str, Any]:
-        finalizers = ["resources-finalizer.argocd.argoproj.io"]
-        helm = {"releaseName": service, "valueFiles": [f"../../apps/{service}/values.yaml"]}
-        source = {"repoURL": f"{GIT}/{self.gitops}.git", "targetRevision": "main", "path": "charts/app"}
-        return {
-            "apiVersion": "argoproj.io/v1alpha1",
-            "kind": "Application",
-            "metadata": {"name": service, "namespace": argocd.NAMESPACE, "finalizers": finalizers},
-            "spec": {
-                "project": "default",
-                "source": {**source, "helm": helm},
-                "destination": {"server": CLUSTER, "namespace": service},
-                "syncPolicy": {
-                    **({"automated": {"prune": True, "selfHeal": True}} if automated else {}),
-                    "syncOptions": ["CreateNamespace=true", "ServerSideApply=true"],
-                },
-            },
-        }
+        return argocd_objects.application(
+            service,
+            f"{GIT}/{self.gitops}.git",
+            "charts/app",
+            values=f"../../apps/{service}/values.yaml",
+            automated=automated,
+            options=("CreateNamespace=true", "ServerSideApply=true"),
+            finalizers=[argocd_objects.FINALIZER],
+        )
 
     def _make_plugin(self) -> None:
         """Write a kubeconfig whose account an exec plugin gives: the pipeline's own."""

@@ -3,18 +3,17 @@
 import secrets
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from slipway_lab import argocd, command, demo, gitserver, lab
-from slipway_lab.errors import LabError
+from slipway_lab import demo, lab
 from slipway_lab.kubernetes import kubectl
 from slipway_lab.layout import Layout
+from support import administrator, shared_gitops
 from support.app import RECEIPTS, App
-from support.sql import drop
 
 
 @pytest.fixture(scope="session")
@@ -57,59 +56,33 @@ class World:
 
     def up(self) -> None:
         """Add the applications' folders to the GitOps repository, and the Applications to Argo CD."""
-        work = self._clone()
+        shared_gitops.change(self.layout, self._add, f"Add {', '.join(self.renamed.values())}")
+        for old in self.renamed:
+            application = self.text((lab.SEED / "apps" / old / "app.yaml").read_text())
+            kubectl(self.layout, "apply", "--server-side", "-f", "-", stdin=application)
+
+    def _add(self, work: Path) -> None:
         for old, new in self.renamed.items():
             folder = work / "apps" / new
             shutil.copytree(lab.SEED / "apps" / old, folder)
             for file in folder.iterdir():
                 file.write_text(self.text(file.read_text()))
-            application = (folder / "app.yaml").read_text()
-            kubectl(self.layout, "apply", "--server-side", "-f", "-", stdin=application)
-        self._push(work, "Add")
 
     def down(self) -> None:
         """Remove all of it again."""
-        work = self._clone()
-        for name in self.renamed.values():
-            shutil.rmtree(work / "apps" / name)
-        self._push(work, "Remove")
-        self._forget_receipts(work)
-        applications = ("application", *self.renamed.values())
-        kubectl(self.layout, "-n", "argocd", "delete", *applications, "--timeout=90s")
+        names = list(self.renamed.values())
+        for branch in shared_gitops.branches(self.layout, "main", RECEIPTS):
+            shared_gitops.change(self.layout, self._remove, f"Remove {', '.join(names)}", branch=branch)
+        # The root Application may have been quicker.
+        gone = ("--ignore-not-found", "--timeout=90s")
+        kubectl(self.layout, "-n", "argocd", "delete", "application", *names, *gone)
         kubectl(self.layout, "delete", "namespace", self.namespace, "--ignore-not-found", "--wait=false")
-        drop(self.layout, *self.renamed.values())
+        administrator.drop(self.layout, *(name.replace("-", "_") for name in names))
 
-    def _forget_receipts(self, work: Path) -> None:
-        """Remove what runs have kept, on top of what others keep meanwhile."""
-        git: list[str | Path] = ["git", "-C", work, "-c", "user.name=t", "-c", "user.email=t@t.invalid"]
-        for _ in range(10):
-            command.run([*git, "fetch", "--quiet", "origin"])
-            there = command.run([*git, "ls-remote", "origin", f"refs/heads/{RECEIPTS}"])
-            if not there:
-                return
-            command.run([*git, "checkout", "--quiet", "-B", RECEIPTS, f"origin/{RECEIPTS}"])
-            folders = [f"apps/{name}" for name in self.renamed.values() if (work / "apps" / name).exists()]
-            if not folders:
-                return
-            command.run([*git, "rm", "-r", "--quiet", *folders])
-            command.run([*git, "commit", "--quiet", "--message", "Remove"])
-            with suppress(LabError):
-                command.run([*git, "push", "--quiet", "origin", RECEIPTS])
-                return
-
-    def _clone(self) -> Path:
-        work = self.scratch / "gitops"
-        shutil.rmtree(work, ignore_errors=True)
-        bare = gitserver.repository(self.layout, argocd.GITOPS)
-        command.run(["git", "clone", "--quiet", bare, work])
-        return work
-
-    def _push(self, work: Path, verb: str) -> None:
-        git: list[str | Path] = ["git", "-C", work, "-c", "user.name=t", "-c", "user.email=t@t.invalid"]
-        command.run([*git, "add", "--all"])
-        message = f"{verb} {', '.join(self.renamed.values())}"
-        command.run([*git, "commit", "--quiet", "--message", message])
-        command.run([*git, "push", "--quiet", "origin", "HEAD:main"])
+    def _remove(self, work: Path) -> None:
+        for name in self.renamed.values():
+            # A run that kept no receipt has no folder there.
+            shutil.rmtree(work / "apps" / name, ignore_errors=True)
 
 
 @contextmanager

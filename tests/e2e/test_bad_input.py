@@ -4,16 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from support.app import App, Call
-
-
-def shows(said: Call, *words: str) -> None:
-    """Assert the contract of an error, and that these words are in it."""
-    assert said.code == 1
-    assert said.out == ""
-    line = said.error
-    for word in ("Landed: nothing", "Next: ", *words):
-        assert word in line, line
+from support.app import App, refused
 
 
 @pytest.fixture
@@ -26,58 +17,58 @@ def untouched(app: App) -> None:
 class TestConfiguration:
     def test_no_configuration(self, app: App) -> None:
         app.commit({"slipway.yaml": None})
-        shows(app.call("deploy"), "config: the commit has no slipway.yaml")
+        refused(app.call("deploy"), "config: the commit has no slipway.yaml")
 
     def test_unknown_key_names_line_and_nearest_key(self, app: App) -> None:
         app.edit("slipway.yaml", "namespace:", "namespase:")
-        shows(app.call("deploy"), "config: slipway.yaml:2: namespase", 'did you mean "namespace"')
+        refused(app.call("deploy"), "config: slipway.yaml:2: namespase", 'did you mean "namespace"')
 
     def test_wrong_type_names_line_and_value(self, app: App) -> None:
         app.edit("slipway.yaml", "    database: {}", "    database: 3")
         lines = (app.folder / "slipway.yaml").read_text().splitlines()
         line = lines.index("    database: 3") + 1
-        shows(app.call("deploy"), f"config: slipway.yaml:{line}: ", "database: expected keys", "got 3")
+        refused(app.call("deploy"), f"config: slipway.yaml:{line}: ", "database: expected keys", "got 3")
 
     def test_uncommitted_change(self, app: App) -> None:
         (app.folder / "main.go").write_text("package main\n")
-        shows(app.call("deploy"), "config: 1 uncommitted change(s): main.go", "git commit")
+        refused(app.call("deploy"), "config: 1 uncommitted change(s): main.go", "git commit")
 
     def test_unknown_service_lists_the_known(self, app: App) -> None:
-        shows(app.call("deploy", "--service=nobody"), f"unknown service 'nobody': there are {app.name}")
+        refused(app.call("deploy", "--service=nobody"), f"unknown service 'nobody': there are {app.name}")
 
     def test_unknown_environment_lists_the_known(self, app: App) -> None:
         said = app.call("deploy", before=["--environment=staging"])
-        shows(said, "unknown environment 'staging': there are dev, prod")
+        refused(said, "unknown environment 'staging': there are dev, prod")
 
 
 @pytest.mark.usefixtures("untouched")
 class TestWorld:
     def test_wrong_registry_password(self, app: App, wrong: str) -> None:
         said = app.call("deploy", before=[f"--registry-password={wrong}"])
-        shows(said, "preflight: registry ", "refuses user 'mosuon-ci' (401)", "REGISTRY_PASSWORD")
+        refused(said, "preflight: registry ", "refuses user 'mosuon-ci' (401)", "REGISTRY_PASSWORD")
 
     def test_wrong_git_token(self, app: App, wrong: str) -> None:
         said = app.call("deploy", before=[f"--gh-pat={wrong}"])
-        shows(said, "preflight: ", "denies git fetch to the account slipway-bot")
+        refused(said, "preflight: ", "denies git fetch to the account slipway-bot")
 
     def test_missing_postgresql_pod(self, app: App) -> None:
         app.edit("slipway.yaml", "\nservices:", "\npostgres:\n  namespace: nowhere\n\nservices:")
         said = app.call("deploy")
-        shows(said, "preflight: no PostgreSQL pod matches", "namespace nowhere", "kubectl")
+        refused(said, "preflight: no PostgreSQL pod matches", "namespace nowhere", "kubectl")
 
     def test_missing_application(self, app: App) -> None:
         app.edit("slipway.yaml", "    database: {}", "    database: {}\n    app: nobody")
         said = app.call("deploy")
-        shows(said, "preflight: Argo CD has no Application nobody", "apps/nobody/values.yaml", "kubectl")
+        refused(said, "preflight: Argo CD has no Application nobody", "apps/nobody/values.yaml", "kubectl")
 
     def test_failing_tests_stop_before_the_push(self, app: App) -> None:
         app.edit("internal/token/token.go", "package token", "package token\n\nvar broken int = 1.5")
-        shows(app.call("deploy"), "test: ", "go vet", "internal/token")
+        refused(app.call("deploy"), "test: ", "go vet", "internal/token")
 
     def test_tests_that_hang_are_ended(self, app: App) -> None:
         command = "      command: go vet ./... && go test ./..."
         app.edit("slipway.yaml", command, "      command: sleep 300\n      timeoutS: 3")
-        shows(app.call("test"), "`sleep 300` took more than 3 s", f"dagger call test --service={app.name}")
+        refused(app.call("test"), "`sleep 300` took more than 3 s", f"dagger call test --service={app.name}")
 
     def test_critical_finding_is_reported_in_dev_and_stops_prod(self, app: App) -> None:
         (app.folder / "tools").mkdir()
@@ -86,7 +77,7 @@ class TestWorld:
         reported = app.call("scan")
         assert reported.code == 0, reported.error
         assert "source: 1 CRITICAL" in reported.out
-        shows(
+        refused(
             app.call("deploy", before=["--environment=prod"]),
             "scan-source: 1 finding(s) of CRITICAL or higher in the source, which prod refuses",
             "CVE-2099-0003 in golang.org/x/text (fixed: 0.3.0)",

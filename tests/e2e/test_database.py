@@ -8,6 +8,7 @@ import pytest
 
 from slipway_lab import credentials
 from slipway_lab.kubernetes import kubectl
+from support.administrator import administer
 from support.app import App
 
 MIGRATION = """    database:
@@ -24,23 +25,12 @@ MIGRATION = """    database:
 """
 
 
-def psql(app: App, sql: str, *, database: str) -> str:
-    """Run SQL as the lab's administrator, in its pod."""
-    words = ["psql", "-qAt", "-U", "postgres", "-d", database, "-v", "ON_ERROR_STOP=1"]
-    shell = 'read -r PGPASSWORD; export PGPASSWORD; exec "$@"'
-    return kubectl(
-        app.layout,
-        *("-n", "infra", "exec", "-i", "postgresql-0", "--", "sh", "-c", shell, "sh", *words),
-        stdin=credentials.read(app.layout, "postgres") + "\n" + sql,
-    ).strip()
-
-
 @pytest.fixture(scope="module", autouse=True)
 def service(app: App) -> Iterator[None]:
     app.edit("slipway.yaml", "    database: {}\n", MIGRATION.format(name=app.name))
     yield
     drop = f"DROP OWNED BY {app.name}_readers; DROP ROLE {app.name}_readers;"
-    psql(app, drop, database=app.name)
+    administer(app.layout, drop, database=app.name)
 
 
 def test_a_deploy_migrates_before_its_commit_and_only_once(app: App) -> None:
@@ -51,7 +41,7 @@ def test_a_deploy_migrates_before_its_commit_and_only_once(app: App) -> None:
     assert f"\nSlipway-Migration: {stages['migrate']['outputs']['job']}\n" in app.gitops_message()
     assert stages["database"]["outputs"]["extensions"] == ["pg_trgm"]
     readable = f"SELECT has_table_privilege('{app.name}_readers', 'migrated', 'SELECT'), by FROM migrated"
-    assert psql(app, readable, database=app.name) == f"t|{app.name}"
+    assert administer(app.layout, readable, database=app.name) == f"t|{app.name}"
 
     again = app.deploy()["services"][0]
     assert again["status"] == "Unchanged"
@@ -71,7 +61,7 @@ def test_a_failed_migration_stops_before_the_commit_with_its_last_words(app: App
 
 
 def test_another_password_is_set_only_by_naming_the_role(app: App) -> None:
-    psql(app, f"ALTER ROLE {app.name} PASSWORD 'canary-by-hand'", database="postgres")
+    administer(app.layout, f"ALTER ROLE {app.name} PASSWORD 'canary-by-hand'")
     refused = app.call("database")
     assert refused.code == 1
     assert f"Next: dagger call database --reset-password={app.name}" in refused.error

@@ -22,6 +22,7 @@ import pytest
 from slipway_lab import argocd, command, credentials, demo, gitserver
 from slipway_lab.kubernetes import kubectl
 from slipway_lab.layout import GIT, REGISTRY, Layout
+from support import shared_gitops
 from support.app import CALL_S
 from support.pages import Command, unlike
 from support.typed import BESIDE, CHANGING, FIRST, INSTALLING, PREVIEWS, SETTLED, in_order, reads, typed
@@ -114,7 +115,7 @@ class Desk:
 def desk(shop: App, layout: Layout, module: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
     home = tmp_path_factory.mktemp("home")
     bare = gitserver.create(layout, f"mosuon/{shop.name}")
-    _as_the_pages_have_it(shop, home)
+    _as_the_pages_have_it(shop)
     # The first deploy, one to prod, and a commit that is not deployed yet.
     first = shop.head()
     shop.deploy()
@@ -157,15 +158,13 @@ def desk(shop: App, layout: Layout, module: str, tmp_path_factory: pytest.TempPa
     shutil.rmtree(bare)
 
 
-def _as_the_pages_have_it(shop: App, home: Path) -> None:
+def _as_the_pages_have_it(shop: App) -> None:
     """Name the services `api`, `ui` and `worker`, with images of their own that are the same everywhere."""
     config = (shop.folder / "slipway.yaml").read_text()
     config = config[: config.index("environments:")] + config[config.index("\nservices:") + 1 :]
     config = config.replace(f"{REGISTRY}/mosuon\n", f"{REGISTRY}/{shop.name}\n").replace(
         f"[{shop.name}-api]", "[api]"
     )
-    clone = home / "gitops"
-    command.run(["git", "clone", "--quiet", gitserver.repository(shop.layout, argocd.GITOPS), clone])
     own = {
         "extends": "dev",
         "app": "{app}-{environment}",
@@ -175,13 +174,15 @@ def _as_the_pages_have_it(shop: App, home: Path) -> None:
     config = config.replace("\nservices:\n", f"\nenvironments:\n  pr-*: {json.dumps(own)}\nservices:\n")
     for part in ("api", "ui", "worker"):
         config = config.replace(f"\n  {shop.name}-{part}:\n", f"\n  {part}:\n    app: {shop.name}-{part}\n")
-        values = clone / "apps" / f"{shop.name}-{part}" / "values.yaml"
-        image = f"{REGISTRY}/mosuon/{shop.name}-{part}"
-        assert image in values.read_text()
-        values.write_text(values.read_text().replace(image, f"{REGISTRY}/{shop.name}/{part}"))
-    git = ["git", "-C", str(clone), "-c", "user.name=t", "-c", "user.email=t@t.invalid"]
-    command.run([*git, "commit", "--quiet", "--all", "--message", f"Move the images of {shop.name}"])
-    command.run([*git, "push", "--quiet", "origin", "HEAD:main"])
+
+    def move(work: Path) -> None:
+        for part in ("api", "ui", "worker"):
+            values = work / "apps" / f"{shop.name}-{part}" / "values.yaml"
+            image = f"{REGISTRY}/mosuon/{shop.name}-{part}"
+            assert image in values.read_text()
+            values.write_text(values.read_text().replace(image, f"{REGISTRY}/{shop.name}/{part}"))
+
+    shared_gitops.change(shop.layout, move, f"Move the images of {shop.name}")
     ignored = (shop.folder / ".gitignore").read_text()
     shop.commit(
         {"slipway.yaml": config, ".gitignore": f"{ignored}/plan.json\n/record/\n/report.html\n/reports/\n"}

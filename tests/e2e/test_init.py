@@ -16,10 +16,10 @@ from pathlib import Path
 import pytest
 
 from slipway_lab import command, gitserver, lab
-from slipway_lab.kubernetes import kubectl
+from slipway_lab.kubernetes import apply, kubectl
 from slipway_lab.layout import GIT, REGISTRY, Layout
+from support import argocd_objects
 from support.app import CALL_S, App
-from support.repository_secret import apply as argocd_may_read
 
 SERVICES = {
     "api/go.mod": "module example.com/shop/api\n\ngo 1.24\n",
@@ -113,7 +113,7 @@ def start(layout: Layout, module: str, tmp_path_factory: pytest.TempPathFactory)
     start.git(folder, "init", "--quiet", "--initial-branch=main")
     start.git(folder, "remote", "add", "origin", f"{GIT}/mosuon/{name}.git")
     start.git(gitops, "remote", "add", "origin", str(gitserver.repository(layout, f"mosuon/{name}")))
-    argocd_may_read(layout, name)
+    apply(layout, argocd_objects.readable(layout, name, f"{GIT}/mosuon/{name}.git"))
     assert module
     yield start
     applications = ("application", name, *(f"{name}-{part}" for part in ("api", "web", "jobs")))

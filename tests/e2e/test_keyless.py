@@ -4,15 +4,14 @@ The tests of this file are one story and run in their order.
 """
 
 import json
-import subprocess
 from pathlib import Path
 
 import pytest
 
 from slipway import provenance
-from slipway_lab import credentials, sigstore
-from slipway_lab.layout import REGISTRY, SIGSTORE
-from support.app import App, Call
+from slipway_lab import sigstore
+from slipway_lab.layout import SIGSTORE
+from support.app import App, refused
 
 ROOT_FILE = "sigstore-root.json"
 OTHER = sigstore.WORKFLOW.replace("deploy.yaml", "other.yaml")
@@ -34,26 +33,6 @@ def identity(app: App, tmp: Path, **claims: object) -> list[str]:
     return [f"--cosign-identity-token=file://{path}"]
 
 
-def refused(said: Call, *words: str) -> None:
-    assert said.code == 1
-    assert said.out == ""
-    for word in ("Landed: nothing", "Next: ", *words):
-        assert word in said.error, said.error
-
-
-def cosign(app: App, *arguments: str, tmp: Path) -> subprocess.CompletedProcess[str]:
-    """Run cosign as somebody else would, outside of Dagger."""
-    account = {"username": credentials.REGISTRY_USER, "password": credentials.read(app.layout, "registry")}
-    (tmp / "config.json").write_text(json.dumps({"auths": {REGISTRY: account}}))
-    return subprocess.run(
-        [app.layout.bin / "cosign", *arguments],
-        env={"DOCKER_CONFIG": str(tmp), "SSL_CERT_FILE": str(app.layout.trust), "HOME": str(tmp)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-
-
 def by(app: App, who: str) -> list[str]:
     """cosign's own flags for a signature by this identity, on an instance without logs."""
     identity = ["--certificate-identity", who, "--certificate-oidc-issuer", SIGSTORE]
@@ -66,9 +45,9 @@ def require(app: App) -> None:
     app.commit({"slipway.yaml": f"{text}\nenvironments:\n  dev:\n    requireSignature: true\n"})
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def reference(app: App) -> str:
-    """The commit's pushed image, by digest."""
+    """The pushed image of the commit that `TestBefore` ends with, by digest."""
     said = app.call("push")
     assert said.code == 0, said.error
     return said.out.split()[-1]
@@ -142,10 +121,10 @@ def test_signature_of_another_identity_does_not_pass(app: App, reference: str, t
         str(tmp_path / "signing.json"),
     ]
     root = ["--trusted-root", str(sigstore.trusted_root(app.layout))]
-    done = cosign(app, "sign", "--yes", *with_it, *root, reference, tmp=tmp_path)
+    done = app.cosign("sign", "--yes", *with_it, *root, reference)
     assert done.returncode == 0, done.stderr
     other = f"https://github.com/{OTHER}"
-    assert cosign(app, "verify", *by(app, other), reference, tmp=tmp_path).returncode == 0
+    assert app.cosign("verify", *by(app, other), reference).returncode == 0
     refused(
         app.call("verify"),
         f"verify: {reference} has no signature by {sigstore.IDENTITY}: another identity signed it",
@@ -166,10 +145,10 @@ def test_signed_without_a_key_passes_and_again_changes_nothing(
     assert "Skipped: signed by this identity already" in again.out, again.error
 
 
-def test_cosign_itself_agrees_and_knows_the_commit(app: App, reference: str, tmp_path: Path) -> None:
+def test_cosign_itself_agrees_and_knows_the_commit(app: App, reference: str) -> None:
     who = by(app, sigstore.IDENTITY)
-    assert cosign(app, "verify", *who, reference, tmp=tmp_path).returncode == 0
-    done = cosign(app, "verify-attestation", *who, "--type", "slsaprovenance1", reference, tmp=tmp_path)
+    assert app.cosign("verify", *who, reference).returncode == 0
+    done = app.cosign("verify-attestation", *who, "--type", "slsaprovenance1", reference)
     assert done.returncode == 0, done.stderr
     assert provenance.commits(done.stdout) == {app.head()}
 

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from slipway_lab import command, credentials, gitserver
-from slipway_lab.kubernetes import kubeconfig_path, kubectl
+from slipway_lab.kubernetes import apply, kubeconfig_path, kubectl
 from slipway_lab.layout import GIT, REGISTRY, Layout
+from support import argocd_objects
 from support.app import CALL_S
 from support.pages import Command, File, steps
-from support.repository_secret import apply as argocd_may_read
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,9 +31,9 @@ def name(layout: Layout) -> Iterator[str]:
     """Name of the service; all that the page makes of it goes at the end."""
     found = f"n{secrets.token_hex(4)}"
     bare = gitserver.create(layout, f"mosuon/{found}-k8s")
-    argocd_may_read(layout, f"{found}-k8s")
-    yield found
     root = f"{found}-k8s"
+    apply(layout, argocd_objects.readable(layout, root, f"{GIT}/mosuon/{root}.git"))
+    yield found
     kubectl(
         layout, "-n", "argocd", "delete", "application", root, found, "--ignore-not-found", "--timeout=90s"
     )

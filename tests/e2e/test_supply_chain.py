@@ -5,7 +5,6 @@ The tests of this file are one story and run in their order.
 
 import base64
 import json
-import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,7 @@ from slipway_host.registry import RegistryClient
 from slipway_host.settings import RegistrySettings
 from slipway_lab import command, credentials, lab
 from slipway_lab.layout import REGISTRY
-from support.app import App, Call
+from support.app import App, refused
 
 PACKAGE = "github.com/jackc/pgx/v5"
 MIGRATION = """    database: {}
@@ -61,26 +60,6 @@ def pushed(app: App) -> str:
     return said.out.split()[-1]
 
 
-def cosign(app: App, *arguments: str, tmp: Path) -> subprocess.CompletedProcess[str]:
-    """Run cosign as somebody else would, outside of Dagger."""
-    account = {"username": credentials.REGISTRY_USER, "password": credentials.read(app.layout, "registry")}
-    (tmp / "config.json").write_text(json.dumps({"auths": {REGISTRY: account}}))
-    return subprocess.run(
-        [app.layout.bin / "cosign", *arguments],
-        env={"DOCKER_CONFIG": str(tmp), "SSL_CERT_FILE": str(app.layout.trust), "HOME": str(tmp)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-
-
-def refused(said: Call, *words: str) -> None:
-    assert said.code == 1
-    assert said.out == ""
-    for word in ("Landed: nothing", "Next: ", *words):
-        assert word in said.error, said.error
-
-
 def names(document: dict[str, Any], key: str) -> set[str]:
     return {package["name"] for package in document[key]}
 
@@ -111,10 +90,10 @@ def test_signed_image_passes(app: App, reference: str) -> None:
     assert "SLSA provenance" in verified.out
 
 
-def test_signing_again_changes_nothing(app: App, reference: str, tmp_path: Path) -> None:
+def test_signing_again_changes_nothing(app: App, reference: str) -> None:
     def beside() -> list[str]:
         # In any order.
-        return sorted(cosign(app, "tree", reference, tmp=tmp_path).stdout.split())
+        return sorted(app.cosign("tree", reference).stdout.split())
 
     before = beside()
     assert sum("sha256:" in word for word in before) > 4
@@ -124,17 +103,15 @@ def test_signing_again_changes_nothing(app: App, reference: str, tmp_path: Path)
     assert beside() == before
 
 
-def test_cosign_itself_agrees_and_provenance_says_how_it_was_built(
-    app: App, reference: str, tmp_path: Path
-) -> None:
+def test_cosign_itself_agrees_and_provenance_says_how_it_was_built(app: App, reference: str) -> None:
     key = ["--key", str(app.layout.credentials / "cosign.pub"), "--insecure-ignore-tlog"]
-    assert cosign(app, "verify", *key, reference, tmp=tmp_path).returncode == 0
+    assert app.cosign("verify", *key, reference).returncode == 0
     typed = ["--type", "slsaprovenance1"]
-    done = cosign(app, "verify-attestation", *key, *typed, reference, tmp=tmp_path)
+    done = app.cosign("verify-attestation", *key, *typed, reference)
     assert done.returncode == 0, done.stderr
     assert provenance.commits(done.stdout) == {app.head()}
     for kind in ("spdxjson", "cyclonedx"):
-        done = cosign(app, "verify-attestation", *key, "--type", kind, reference, tmp=tmp_path)
+        done = app.cosign("verify-attestation", *key, "--type", kind, reference)
         assert done.returncode == 0, done.stderr
 
 
@@ -203,12 +180,12 @@ def test_rollback_returns_only_to_an_image_with_the_required_signature(app: App)
     assert stages.index("verify") < stages.index("gitops") < stages.index("proof")
 
 
-def test_secrets_are_in_no_output_and_not_beside_the_image(app: App, tmp_path: Path) -> None:
+def test_secrets_are_in_no_output_and_not_beside_the_image(app: App) -> None:
     said = app.call("sign", progress="plain")
     assert said.code == 0, said.error
     key = ["--key", str(app.layout.credentials / "cosign.pub"), "--insecure-ignore-tlog"]
     typed = ["--type", "slsaprovenance1"]
-    beside = cosign(app, "verify-attestation", *key, *typed, pushed(app), tmp=tmp_path).stdout
+    beside = app.cosign("verify-attestation", *key, *typed, pushed(app)).stdout
     text = said.out + said.stderr + base64.b64decode(json.loads(beside)["payload"]).decode()
     password = credentials.read(app.layout, "registry")
     secrets = [password, base64.b64encode(f"{credentials.REGISTRY_USER}:{password}".encode()).decode()]

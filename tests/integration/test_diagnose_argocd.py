@@ -17,6 +17,7 @@ from slipway_host.kube import KubeClient
 from slipway_host.progress import silent
 from slipway_lab import argocd, argocd_token, gitserver
 from slipway_lab.kubernetes import apply, kubectl
+from support import argocd_objects
 from support.argocd_account import least, over_server
 from support.worlds import World, Worlds, at_private, deployment, private
 
@@ -160,20 +161,9 @@ WORLDS = {
 def worlds(layout: Layout) -> Iterator[Worlds]:
     made = Worlds(layout, WORLDS)
     closed = made.name("window")
-    window = {"kind": "deny", "schedule": "* * * * *", "duration": "1h", "applications": ["*"]}
-    project = {
-        "apiVersion": "argoproj.io/v1alpha1",
-        "kind": "AppProject",
-        "metadata": {"name": closed, "namespace": "argocd"},
-        "spec": {
-            "sourceRepos": ["*"],
-            "destinations": [{"namespace": "*", "server": "*"}],
-            "syncWindows": [window],
-        },
-    }
     held = ("-n", made.name("terminating"), "patch", "configmap", "held", "--type=merge")
     try:
-        apply(layout, project)
+        apply(layout, argocd_objects.closed_project(closed))
         made.images.push("aaaa1111", label="first")
         made.up()
         kubectl(layout, "delete", "namespace", made.name("terminating"), "--wait=false")

@@ -26,8 +26,9 @@ from slipway_host.settings import (
     Target,
 )
 from slipway_lab import credentials, gitserver
-from slipway_lab.kubernetes import kubeconfig_path, kubectl
+from slipway_lab.kubernetes import apply, kubeconfig_path, kubectl
 from slipway_lab.layout import REGISTRY, Layout
+from support import argocd_objects
 from support.target import api_target
 
 Json = dict[str, Any]
@@ -55,21 +56,18 @@ def repository(layout: Layout, name: str) -> Path:
 @pytest.fixture
 def application(layout: Layout, target: Target, gitops: GitSettings) -> Iterator[None]:
     """An Application of this test's own, which Argo CD leaves alone: it may not read the repository."""
-    body: Json = {
-        "apiVersion": "argoproj.io/v1alpha1",
-        "kind": "Application",
-        "metadata": {
-            "name": target.app,
-            "namespace": "argocd",
-            "annotations": {"argocd.argoproj.io/skip-reconcile": "true"},
-        },
-        "spec": {
-            "project": "default",
-            "source": {"repoURL": gitops.url, "targetRevision": "main", "path": "apps/api"},
-            "destination": {"server": "https://kubernetes.default.svc", "namespace": target.namespace},
-        },
-    }
-    kubectl(layout, "apply", "-f", "-", stdin=json.dumps(body))
+    skip = {"argocd.argoproj.io/skip-reconcile": "true"}
+    apply(
+        layout,
+        argocd_objects.application(
+            target.app,
+            gitops.url,
+            "apps/api",
+            namespace=target.namespace,
+            automated=False,
+            annotations=skip,
+        ),
+    )
     yield
     kubectl(layout, "-n", "argocd", "delete", "application", target.app, "--wait=false")
 

@@ -12,8 +12,9 @@ import pytest
 from slipway_lab import credentials, gitserver
 from slipway_lab.kubernetes import apply, kubectl
 from slipway_lab.layout import GIT, REGISTRY
+from support import argocd_objects
+from support.administrator import drop
 from support.host_side import HostSide, host_side
-from support.sql import drop
 from support.world_images import Images
 from support.worlds import deployment
 
@@ -28,24 +29,14 @@ TEMPLATE = "{{- range .Values.objects }}\n---\n{{ tpl (toJson .) $ }}\n{{- end }
 
 
 def application(name: str, environment: str) -> dict[str, Any]:
-    source = {"repoURL": f"{GIT}/slipway/{name}.git", "targetRevision": "main", "path": "chart"}
-    app = f"{name}-{environment}"
-    helm = {"releaseName": app, "valueFiles": [f"../envs/{environment}/api/values.yaml"]}
-    return {
-        "apiVersion": "argoproj.io/v1alpha1",
-        "kind": "Application",
-        "metadata": {
-            "name": app,
-            "namespace": "argocd",
-            "finalizers": ["resources-finalizer.argocd.argoproj.io"],
-        },
-        "spec": {
-            "project": "default",
-            "source": {**source, "helm": helm},
-            "destination": {"server": "https://kubernetes.default.svc", "namespace": app},
-            "syncPolicy": {"automated": {}, "syncOptions": ["CreateNamespace=true"]},
-        },
-    }
+    return argocd_objects.application(
+        f"{name}-{environment}",
+        f"{GIT}/slipway/{name}.git",
+        "chart",
+        values=f"../envs/{environment}/api/values.yaml",
+        options=("CreateNamespace=true",),
+        finalizers=[argocd_objects.FINALIZER],
+    )
 
 
 @pytest.fixture
@@ -87,7 +78,7 @@ def here(layout: Layout, run_id: str, tmp_path: Path) -> Iterator[HostSide]:
     names = [f"{run_id}-dev", f"{run_id}-eu"]
     kubectl(layout, "-n", "argocd", "delete", "application", *names, "--ignore-not-found", "--timeout=60s")
     kubectl(layout, "delete", "namespace", *names, "--ignore-not-found", "--wait=false")
-    drop(layout, *names)
+    drop(layout, *(name.replace("-", "_") for name in names))
     images.remove()
     shutil.rmtree(gitserver.repository(layout, f"slipway/{run_id}"))
 

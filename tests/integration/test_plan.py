@@ -16,6 +16,7 @@ from slipway_host.plan_check import moves
 from slipway_lab import credentials
 from slipway_lab.kubernetes import kubectl
 from slipway_lab.layout import Layout
+from support.administrator import administer
 from support.https import Answer, Request, serving
 from support.planned_world import PlannedWorld
 
@@ -200,10 +201,10 @@ def test_a_secret_that_lost_a_key_refuses_the_plan(world: PlannedWorld) -> None:
 
 
 def test_a_database_that_lost_something_refuses_the_plan(world: PlannedWorld) -> None:
-    world.psql("DROP EXTENSION pg_trgm", database=world.name)
+    administer(world.layout, "DROP EXTENSION pg_trgm", database=world.name)
     said = refused(world)
     assert f"database {world.name}: complete → lacks CREATE EXTENSION IF NOT EXISTS pg_trgm" in said
-    world.psql("CREATE EXTENSION pg_trgm SCHEMA public", database=world.name)
+    administer(world.layout, "CREATE EXTENSION pg_trgm SCHEMA public", database=world.name)
 
 
 def test_another_sync_policy_refuses_the_plan(world: PlannedWorld) -> None:

@@ -6,15 +6,16 @@ import json
 import shutil
 import subprocess
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
 from slipway_lab import credentials, gitserver
 from slipway_lab.kubernetes import apply, kubectl
 from slipway_lab.layout import GIT, REGISTRY
+from support import argocd_objects
+from support.administrator import administer, drop
 from support.host_side import HostSide, host_side
-from support.sql import administer, drop
 from support.world_images import Images
 from support.worlds import deployment
 
@@ -26,24 +27,6 @@ if TYPE_CHECKING:
 
 TEMPLATE = "{{- range .Values.objects }}\n---\n{{ tpl (toJson .) $ }}\n{{- end }}\n"
 PRESENT = ("-n", "argocd", "get", "applications", "-o", "jsonpath={.items[*].metadata.name}")
-
-
-def application(name: str, namespace: str, source: dict[str, Any], **policy: Any) -> dict[str, Any]:
-    return {
-        "apiVersion": "argoproj.io/v1alpha1",
-        "kind": "Application",
-        "metadata": {
-            "name": name,
-            "namespace": "argocd",
-            "finalizers": ["resources-finalizer.argocd.argoproj.io"],
-        },
-        "spec": {
-            "project": "default",
-            "source": source,
-            "destination": {"server": "https://kubernetes.default.svc", "namespace": namespace},
-            "syncPolicy": {"automated": {"prune": True, "selfHeal": True}, **policy},
-        },
-    }
 
 
 @dataclass(frozen=True)
@@ -103,11 +86,14 @@ def place(layout: Layout, run_id: str, tmp_path: Path) -> Iterator[Place]:
     image = json.dumps({"repository": f"{REGISTRY}/{images.repository}", "tag": "none"}, indent=2)
     greeting = [{"name": "GREETING", "value": "{{ .Values.greeting }}"}]
     values = f"image: {image}\ngreeting: of dev\nobjects: {json.dumps([deployment(env=greeting)])}\n"
-    where = {"repoURL": repository, "targetRevision": "main"}
-    helm = {"valueFiles": [f"../apps/{run_id}/values.yaml"]}
-    app = application(
-        run_id, run_id, {**where, "path": "chart", "helm": helm}, syncOptions=["CreateNamespace=true"]
+    app = argocd_objects.application(
+        run_id,
+        repository,
+        "chart",
+        values=f"../apps/{run_id}/values.yaml",
+        options=("CreateNamespace=true",),
     )
+    del app["spec"]["source"]["helm"]["releaseName"]  # Argo CD's own default is its name
     seed = {
         "chart/Chart.yaml": "apiVersion: v2\nname: app\nversion: 0.1.0\n",
         "chart/templates/all.yaml": TEMPLATE,
@@ -119,14 +105,18 @@ def place(layout: Layout, run_id: str, tmp_path: Path) -> Iterator[Place]:
         (tmp_path / "seed" / path).write_text(text)
     gitserver.publish(layout, f"slipway/{run_id}", tmp_path / "seed", message="seed")
     directory = {"recurse": True, "include": "*/app.yaml"}
-    apply(layout, application(f"{run_id}-root", "argocd", {**where, "path": "apps", "directory": directory}))
+    finalizers = [argocd_objects.FINALIZER]
+    root = argocd_objects.application(
+        f"{run_id}-root", repository, "apps", namespace="argocd", finalizers=finalizers
+    )
+    root["spec"]["source"]["directory"] = directory
+    apply(layout, root)
     place = Place(here, run_id)
     yield place
-    root = ("delete", "application", f"{run_id}-root", "--timeout=90s")
-    kubectl(layout, "-n", "argocd", *root)
+    kubectl(layout, "-n", "argocd", "delete", "application", f"{run_id}-root", "--timeout=90s")
     left = place.namespaces()
     kubectl(layout, "delete", "namespace", *left, run_id, "--ignore-not-found", "--wait=false")
-    drop(layout, run_id, f"{run_id}-pr-7")
+    drop(layout, run_id, f"{run_id}_pr_7")
     images.remove()
     shutil.rmtree(gitserver.repository(layout, f"slipway/{run_id}"))
 

@@ -17,8 +17,9 @@ from slipway_host.kube import KubeClient
 from slipway_host.progress import silent
 from slipway_host.settings import GitSettings, PostgresSettings
 from slipway_lab import credentials, gitserver
-from slipway_lab.kubernetes import kubectl
+from slipway_lab.kubernetes import apply, kubectl
 from slipway_lab.layout import GIT, Layout
+from support import argocd_objects
 from support.target import api_target
 
 SECRET = """\
@@ -48,27 +49,12 @@ def application(layout: Layout, namespace: str) -> Iterator[str]:
     (source / "apps" / "api" / "values.yaml").write_text("image:\n  tag: x\n")
     gitserver.publish(layout, repository, source, message="seed")
     url = f"{GIT}/{repository}.git"
-    labels = {"argocd.argoproj.io/secret-type": "repository"}
-    account = {"username": credentials.GIT_READER, "password": credentials.read(layout, "git-reader")}
-    known = {
-        "apiVersion": "v1",
-        "kind": "Secret",
-        "metadata": {"name": namespace, "namespace": "argocd", "labels": labels},
-        "stringData": {"type": "git", "url": url, **account},
-    }
-    body = {
-        "apiVersion": "argoproj.io/v1alpha1",
-        "kind": "Application",
-        "metadata": {"name": namespace, "namespace": "argocd"},
-        "spec": {
-            "project": "default",
-            "source": {"repoURL": url, "targetRevision": "main", "path": "charts/app"},
-            "destination": {"server": "https://kubernetes.default.svc", "namespace": namespace},
-        },
-    }
     kubectl(layout, "create", "namespace", namespace)
-    for document in (known, body):
-        kubectl(layout, "apply", "--server-side", "-f", "-", stdin=json.dumps(document))
+    apply(
+        layout,
+        argocd_objects.readable(layout, namespace, url),
+        argocd_objects.application(namespace, url, "charts/app", automated=False),
+    )
     yield namespace
     kubectl(layout, "-n", "argocd", "delete", "application", namespace)
     kubectl(layout, "-n", "argocd", "delete", "secret", namespace)

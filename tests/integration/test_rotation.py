@@ -1,7 +1,6 @@
 """R10: `rotate` against the lab's API server, PostgreSQL and Argo CD."""
 
 import base64
-import json
 import shutil
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -25,9 +24,10 @@ from slipway_host.results import StageResult, Status
 from slipway_host.rotation import NEXT, Rotation, rotate, rotation
 from slipway_host.secrets import ensure_app_secret
 from slipway_host.settings import DatabaseSettings, PostgresSettings, SecretsSettings, Target
-from slipway_lab import credentials, gitserver
-from slipway_lab.kubernetes import kubectl
+from slipway_lab import gitserver
+from slipway_lab.kubernetes import apply, kubectl
 from slipway_lab.layout import GIT, Layout
+from support import argocd_objects
 from support.dying import Dying, Killed
 from support.target import api_target
 
@@ -204,37 +204,11 @@ def application(layout: Layout, service: Target) -> Iterator[Target]:
     (source / "api.yaml").write_text(MANIFEST)
     gitserver.publish(layout, repository, source, message="seed")
     url = f"{GIT}/{repository}.git"
-    secret = {
-        "apiVersion": "v1",
-        "kind": "Secret",
-        "metadata": {
-            "name": name,
-            "namespace": "argocd",
-            "labels": {"argocd.argoproj.io/secret-type": "repository"},
-        },
-        "stringData": {
-            "type": "git",
-            "url": url,
-            "username": credentials.GIT_READER,
-            "password": credentials.read(layout, "git-reader"),
-        },
-    }
-    body = {
-        "apiVersion": "argoproj.io/v1alpha1",
-        "kind": "Application",
-        "metadata": {"name": name, "namespace": "argocd"},
-        "spec": {
-            "project": "default",
-            "source": {"repoURL": url, "targetRevision": "main", "path": "."},
-            "destination": {"server": "https://kubernetes.default.svc", "namespace": name},
-            "syncPolicy": {
-                "automated": {"prune": True, "selfHeal": True},
-                "syncOptions": ["ServerSideApply=true"],
-            },
-        },
-    }
-    for document in (secret, body):
-        kubectl(layout, "apply", "--server-side", "-f", "-", stdin=json.dumps(document))
+    apply(
+        layout,
+        argocd_objects.readable(layout, name, url),
+        argocd_objects.application(name, url, ".", options=("ServerSideApply=true",)),
+    )
     deadline, shown = time.monotonic() + 90, ""
     while time.monotonic() < deadline:
         shown = kubectl(

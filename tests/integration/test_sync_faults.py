@@ -17,6 +17,7 @@ from slipway_host.kube import KubeClient
 from slipway_host.progress import silent
 from slipway_lab import gitserver
 from slipway_lab.kubernetes import apply, kubectl
+from support import argocd_objects
 from support.worlds import World, Worlds, deployment
 
 if TYPE_CHECKING:
@@ -54,12 +55,8 @@ WORLDS = {
 def worlds(layout: Layout) -> Iterator[Worlds]:
     made = Worlds(layout, WORLDS)
     closed = made.name("window")
-    window = {"kind": "deny", "schedule": "* * * * *", "duration": "1h", "applications": ["*"]}
-    spec: Json = {"sourceRepos": ["*"], "destinations": [{"namespace": "*", "server": "*"}]}
-    project = {"apiVersion": "argoproj.io/v1alpha1", "kind": "AppProject"}
-    metadata = {"name": closed, "namespace": "argocd"}
     try:
-        apply(layout, {**project, "metadata": metadata, "spec": {**spec, "syncWindows": [window]}})
+        apply(layout, argocd_objects.closed_project(closed))
         made.up()
         yield made
     finally:

@@ -17,11 +17,13 @@ from slipway_host.progress import silent
 from slipway_host.results import Status
 from slipway_host.settings import PostgresSettings
 from slipway_host.suspension import ANNOTATION, SKIP, Suspension
-from slipway_lab import argocd, credentials, gitserver
+from slipway_lab import argocd, gitserver
 from slipway_lab.kubernetes import kubectl
-from slipway_lab.layout import GIT, Layout
+from slipway_lab.layout import Layout
+from support import argocd_objects
 from support.argocd_account import account, least, over_server, printed
-from support.undo_world import AUTOMATED, WAIT_S, WHEN, World
+from support.argocd_objects import AUTOMATED
+from support.undo_world import WAIT_S, WHEN, World
 
 
 @pytest.fixture
@@ -33,22 +35,7 @@ def kind() -> str:
 def world(layout: Layout, namespace: str, kind: str) -> Iterator[World]:
     found = World(layout, namespace, kind)
     found.publish(1)
-    secret = {
-        "apiVersion": "v1",
-        "kind": "Secret",
-        "metadata": {
-            "name": f"{namespace}-undo",
-            "namespace": "argocd",
-            "labels": {"argocd.argoproj.io/secret-type": "repository"},
-        },
-        "stringData": {
-            "type": "git",
-            "url": f"{GIT}/{found.repository}.git",
-            "username": credentials.GIT_READER,
-            "password": credentials.read(layout, "git-reader"),
-        },
-    }
-    found.apply(secret)
+    found.apply(argocd_objects.readable(layout, f"{namespace}-undo", found.url))
     yield found
     names = (f"{namespace}-root", namespace)
     kubectl(layout, "-n", "argocd", "delete", "application", *names, "--ignore-not-found", "--timeout=60s")

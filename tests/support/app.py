@@ -4,14 +4,15 @@ import json
 import os
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from slipway_lab import argocd, command, gitserver
+from slipway_lab import argocd, command, credentials, gitserver
 from slipway_lab.kubernetes import kubectl
-from slipway_lab.layout import Layout
+from slipway_lab.layout import REGISTRY, Layout
 
 CALL_S = 600
 RECEIPTS = "slipway-receipts"
@@ -25,6 +26,14 @@ class Call:
     out: str
     error: str
     stderr: str
+
+
+def refused(said: Call, *words: str) -> None:
+    """Assert that a call ended with one line of these words and the next command, and has done nothing."""
+    assert said.code == 1
+    assert said.out == ""
+    for word in ("Landed: nothing", "Next: ", *words):
+        assert word in said.error, said.error
 
 
 @dataclass(frozen=True)
@@ -103,6 +112,20 @@ class App:
     def _git(self, *arguments: str) -> str:
         git = ["git", "-C", str(self.folder), "-c", "user.name=t", "-c", "user.email=t@t.invalid"]
         return command.run([*git, *arguments]).strip()
+
+    def cosign(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run cosign as somebody else would, outside of Dagger, with the account at the registry."""
+        password = credentials.read(self.layout, "registry")
+        account = {"username": credentials.REGISTRY_USER, "password": password}
+        with tempfile.TemporaryDirectory() as home:
+            (Path(home) / "config.json").write_text(json.dumps({"auths": {REGISTRY: account}}))
+            return subprocess.run(
+                [self.layout.bin / "cosign", *arguments],
+                env={"DOCKER_CONFIG": home, "SSL_CERT_FILE": str(self.layout.trust), "HOME": home},
+                capture_output=True,
+                text=True,
+                check=False,
+            )
 
     def kubectl(self, *arguments: str) -> str:
         """Run kubectl in the application's namespace, as the cluster's administrator."""

@@ -17,6 +17,7 @@ from slipway_lab import argocd as lab_argocd
 from slipway_lab import credentials, gitserver
 from slipway_lab.kubernetes import apply, kubectl
 from slipway_lab.layout import GIT
+from support import argocd_objects
 from support.target import api_target
 
 if TYPE_CHECKING:
@@ -96,26 +97,19 @@ class World:
 
     def up(self) -> None:
         self.publish()
-        window = {"kind": "deny", "schedule": "* * * * *", "duration": "1h", "applications": ["*"]}
-        spec: Json = {"sourceRepos": ["*"], "destinations": [{"namespace": "*", "server": "*"}]}
-        project = {"apiVersion": "argoproj.io/v1alpha1", "kind": "AppProject"}
-        meta = {"name": self.name, "namespace": "argocd"}
-        apply(self.layout, {**project, "metadata": meta, "spec": {**spec, "syncWindows": [window]}})
+        apply(self.layout, argocd_objects.closed_project(self.name))
         apply(self.layout, *(self.application(app) for app in NAMES))
 
     def application(self, app: str) -> Json:
-        automated = {"automated": {"prune": True, "selfHeal": True}} if app == "automatic" else {}
-        return {
-            "apiVersion": "argoproj.io/v1alpha1",
-            "kind": "Application",
-            "metadata": {"name": f"{self.name}-{app}", "namespace": "argocd"},
-            "spec": {
-                "project": self.name if app == "window" else "default",
-                "source": {"repoURL": self.git.url, "targetRevision": "main", "path": app},
-                "destination": {"server": "https://kubernetes.default.svc", "namespace": self.name},
-                "syncPolicy": {**BY_HAND, **automated},
-            },
-        }
+        return argocd_objects.application(
+            f"{self.name}-{app}",
+            self.git.url,
+            app,
+            namespace=self.name,
+            project=self.name if app == "window" else "default",
+            automated=app == "automatic",
+            options=BY_HAND["syncOptions"],
+        )
 
     def read(self, app: str) -> Json:
         said = kubectl(self.layout, "-n", "argocd", "get", "application", f"{self.name}-{app}", "-o", "json")

@@ -14,8 +14,9 @@ from slipway_host.loader import load_config
 from slipway_lab import credentials, gitserver
 from slipway_lab.kubernetes import apply, kubeconfig_path, kubectl
 from slipway_lab.layout import GIT, REGISTRY, Layout
+from support import argocd_objects
+from support.administrator import administer, drop
 from support.host_side import HostSide, host_side
-from support.sql import administer, drop
 from support.world_images import Images
 from support.worlds import deployment
 
@@ -103,29 +104,18 @@ class PlannedWorld:
         """Take everything away again."""
         kubectl(self.layout, "-n", "argocd", "delete", "application", self.name, "--ignore-not-found")
         kubectl(self.layout, "delete", "namespace", self.name, "--ignore-not-found", "--wait=false")
-        drop(self.layout, self.name)
-        self.psql(f"DROP ROLE IF EXISTS {self.name}_reader")
+        drop(self.layout, self.name, f"{self.name}_reader")
         self.images.remove()
         shutil.rmtree(gitserver.repository(self.layout, self.repository))
 
     def application(self) -> Json:
-        helm = {"releaseName": self.name, "valueFiles": [f"../{self.values}"]}
-        source = {"repoURL": f"{GIT}/{self.repository}.git", "targetRevision": "main", "path": "chart"}
-        return {
-            "apiVersion": "argoproj.io/v1alpha1",
-            "kind": "Application",
-            "metadata": {
-                "name": self.name,
-                "namespace": "argocd",
-                "finalizers": ["resources-finalizer.argocd.argoproj.io"],
-            },
-            "spec": {
-                "project": "default",
-                "source": {**source, "helm": helm},
-                "destination": {"server": "https://kubernetes.default.svc", "namespace": self.name},
-                "syncPolicy": {"automated": {"prune": True, "selfHeal": True}},
-            },
-        }
+        return argocd_objects.application(
+            self.name,
+            f"{GIT}/{self.repository}.git",
+            "chart",
+            values=f"../{self.values}",
+            finalizers=[argocd_objects.FINALIZER],
+        )
 
     def push_image(self, label: str = "") -> None:
         """Put an image of HEAD into the registry; another label makes another digest."""
@@ -167,10 +157,6 @@ class PlannedWorld:
         self.said += [done.stdout, done.stderr]
         return done
 
-    def psql(self, *statements: str, database: str = "postgres") -> str:
-        """Run SQL as the administrator."""
-        return administer(self.layout, "".join(f"{one};\n" for one in statements), database=database)
-
     def objects(self, kinds: str, namespace: str = "") -> list[Json]:
         """Return objects of a namespace, its own without one."""
         said = kubectl(self.layout, "-n", namespace or self.name, "get", kinds, "-o", "json")
@@ -185,9 +171,9 @@ class PlannedWorld:
         spaces = [one for one in self.objects("namespaces") if one["metadata"]["name"] == self.name]
         storage = self.layout.state / "registry/docker/registry/v2/repositories" / self.name
         catalogue = (
-            "SELECT json_agg(r ORDER BY rolname) FROM pg_authid r WHERE rolname LIKE '{0}%'",
-            "SELECT json_agg(d ORDER BY datname) FROM pg_database d WHERE datname = '{0}'",
-            "SELECT count(*) FROM pg_auth_members WHERE roleid::regrole::text LIKE '{0}%'",
+            f"SELECT json_agg(r ORDER BY rolname) FROM pg_authid r WHERE rolname LIKE '{self.name}%';\n"
+            f"SELECT json_agg(d ORDER BY datname) FROM pg_database d WHERE datname = '{self.name}';\n"
+            f"SELECT count(*) FROM pg_auth_members WHERE roleid::regrole::text LIKE '{self.name}%';\n"
         )
         return {
             "registry": sorted(str(path) for path in storage.rglob("*")),
@@ -198,7 +184,7 @@ class PlannedWorld:
             ],
             # The controller itself writes the status whenever it compares.
             "application": [app["spec"], app.get("operation"), app["metadata"].get("annotations")],
-            "database": self.psql(*(one.format(self.name) for one in catalogue)),
+            "database": administer(self.layout, catalogue),
         }
 
     def planner(self) -> Path:

@@ -15,9 +15,9 @@ from slipway_host.settings import SecretsSettings, Target
 from slipway_lab import gitserver
 from slipway_lab.kubernetes import kubectl
 from slipway_lab.layout import GIT, Layout
+from support import argocd_objects
 from support.target import api_target
 
-AUTOMATED = {"prune": True, "selfHeal": True}
 LONGER_THAN_SELF_HEAL_S = 12
 WHEN = "2026-11-24T05:15:00Z"
 WAIT_S = 90
@@ -69,6 +69,10 @@ class World:
         return f"mosuon/{self.name}-undo"
 
     @property
+    def url(self) -> str:
+        return f"{GIT}/{self.repository}.git"
+
+    @property
     def target(self) -> Target:
         return api_target(
             app=self.name,
@@ -84,21 +88,8 @@ class World:
         )
 
     def application(self, name: str, path: str, namespace: str) -> dict[str, Any]:
-        return {
-            "apiVersion": "argoproj.io/v1alpha1",
-            "kind": "Application",
-            "metadata": {"name": name, "namespace": "argocd"},
-            "spec": {
-                "project": "default",
-                "source": {
-                    "repoURL": f"{GIT}/{self.repository}.git",
-                    "targetRevision": "main",
-                    "path": path,
-                },
-                "destination": {"server": "https://kubernetes.default.svc", "namespace": namespace},
-                "syncPolicy": {"automated": AUTOMATED, "syncOptions": ["CreateNamespace=true"]},
-            },
-        }
+        options = ("CreateNamespace=true",)
+        return argocd_objects.application(name, self.url, path, namespace=namespace, options=options)
 
     def publish(self, version: int) -> None:
         source = self.layout.run / f"{self.name}-undo"

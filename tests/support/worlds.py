@@ -25,6 +25,7 @@ from slipway_host.settings import GitSettings, RegistrySettings, SecretsSettings
 from slipway_lab import credentials, gitserver
 from slipway_lab.kubernetes import apply, kubectl
 from slipway_lab.layout import GIT, REGISTRY
+from support import argocd_objects
 from support.target import api_target
 from support.world_images import Images
 
@@ -204,22 +205,8 @@ class Worlds:
 
     def application(self, name: str) -> Json:
         """Return the manifest of an Application with nothing wrong about it."""
-        return {
-            "apiVersion": "argoproj.io/v1alpha1",
-            "kind": "Application",
-            "metadata": {"name": name, "namespace": "argocd"},
-            "spec": {
-                "project": "default",
-                "source": {
-                    "repoURL": self.url,
-                    "targetRevision": "main",
-                    "path": "chart",
-                    "helm": {"releaseName": name, "valueFiles": [f"../apps/{name}/values.yaml"]},
-                },
-                "destination": {"server": "https://kubernetes.default.svc", "namespace": name},
-                "syncPolicy": {"automated": {"prune": True, "selfHeal": True}},
-            },
-        }
+        values = f"../apps/{name}/values.yaml"
+        return argocd_objects.application(name, self.url, "chart", values=values)
 
     def case(self, name: str, kube: KubeClient) -> Case:
         """Return what Slipway would know of a world's service."""

@@ -218,7 +218,7 @@ async def test_a_rollback_whose_commit_is_known_late_is_shown_at_its_end(github:
 
 async def planned(run: Run, error: DeliveryError, *, holds: bool) -> None:
     """A run of a saved plan that ends with an error, before it is found to hold or after."""
-    run.teller.planned = True
+    run.teller.unchecked = True
     with suppress(DeliveryError):
         async with told(run.teller) as teller:
             if holds:
