@@ -7,7 +7,7 @@ from contextlib import AsyncExitStack
 from functools import partial
 from typing import TYPE_CHECKING
 
-from slipway_host import checks, git, migration_record, receipts, rights
+from slipway_host import checks, git, migration_record, rbac_manifests, receipts, rights
 from slipway_host import history as histories
 from slipway_host import logs as pod_logs
 from slipway_host import metrics as endpoints
@@ -193,7 +193,7 @@ async def rbac(
         sync_windows: with the one right that is optional.
         for_plan: only what `plan` needs.
     """
-    account = account or rights.account_of(call.targets) + ("-plan" if for_plan else "")
+    account = account or rbac_manifests.account_of(call.targets) + ("-plan" if for_plan else "")
     for name in (account, account_namespace):
         if not DNS_LABEL.fullmatch(name):
             raise SettingsError(
@@ -209,9 +209,9 @@ async def rbac(
     if sync_windows:
         asked += [right for target in call.targets for right in rights.sync_windows(target)]
     return Outcome(
-        rights.policy(call.targets, for_plan=for_plan)
-        + rights.as_yaml(
-            rights.manifests(
+        rbac_manifests.policy(call.targets, for_plan=for_plan)
+        + rbac_manifests.as_yaml(
+            rbac_manifests.manifests(
                 asked,
                 account=account,
                 namespace=account_namespace,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from pydantic import SecretStr
 
-from slipway_host import applications, diagnosis_argocd, gitops, proof, rights
+from slipway_host import applications, diagnosis_argocd, gitops, proof, rbac_manifests, rights
 from slipway_host.diagnosis import diagnose
 from slipway_host.errors import AccessDeniedError
 from slipway_host.kube import KubeClient
@@ -242,7 +242,7 @@ async def test_the_optional_right_is_granted_by_what_rbac_prints_with_it(
     needed = rights.rights(target, postgres)
 
     async def missing(account: str, asked: list[rights.Right]) -> list[rights.Right]:
-        apply(layout, *rights.manifests(asked, account=account, namespace=place))
+        apply(layout, *rbac_manifests.manifests(asked, account=account, namespace=place))
         token = kubectl(layout, "-n", place, "create", "token", account).strip()
         config = json.loads(kubectl(layout, "config", "view", "--raw", "-o", "json"))
         config["users"] = [{"name": one["name"], "user": {"token": token}} for one in config["users"]]

@@ -16,8 +16,9 @@ from slipway_host.applications import KubernetesApplications
 from slipway_host.checks import CheckStatus, Result, examine
 from slipway_host.doctor import World
 from slipway_host.kube import KubeClient
+from slipway_host.rbac_manifests import manifests
 from slipway_host.registry import RegistryClient
-from slipway_host.rights import manifests, rights
+from slipway_host.rights import rights
 from slipway_host.settings import (
     DatabaseSettings,
     GitSettings,

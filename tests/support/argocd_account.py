@@ -12,7 +12,7 @@ import anyio.lowlevel
 import httpx
 from pydantic import SecretStr
 
-from slipway_host import rights
+from slipway_host import rbac_manifests, rights
 from slipway_host.applications_server import ServerApplications
 from slipway_lab import argocd, argocd_token
 from slipway_lab.kubernetes import apply, kubectl
@@ -46,7 +46,7 @@ async def over_server(
 
 def printed(targets: Sequence[Target], *, role: str, account: str) -> str:
     """Return the policy that `rbac` prints for services, under a role of the test's own."""
-    lines = [line[4:] for line in rights.policy(targets).splitlines() if line.startswith("#   ")]
+    lines = [line[4:] for line in rbac_manifests.policy(targets).splitlines() if line.startswith("#   ")]
     assert lines
     return "\n".join(lines).replace("role:slipway", f"role:{role}").replace("<account>", account) + "\n"
 
@@ -98,7 +98,7 @@ def least(layout: Layout, target: Target, postgres: PostgresSettings) -> Iterato
     """Give the kubeconfig of the ServiceAccount that `rbac` prints for a service."""
     name, place = f"{target.app}-least", target.namespace
     asked = rights.rights(target, postgres)
-    apply(layout, *rights.manifests(asked, account=name, namespace=place, namespaces=[place]))
+    apply(layout, *rbac_manifests.manifests(asked, account=name, namespace=place, namespaces=[place]))
     token = kubectl(layout, "-n", place, "create", "token", name).strip()
     config = json.loads(kubectl(layout, "config", "view", "--raw", "-o", "json"))
     config["users"] = [{"name": one["name"], "user": {"token": token}} for one in config["users"]]

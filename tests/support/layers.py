@@ -159,6 +159,7 @@ LAYERS = {
         "record",
         "revision_job",
         "revisions",
+        "rbac_manifests",
         "rights",
         "rollback",
         "recipe",

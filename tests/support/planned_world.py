@@ -9,7 +9,7 @@ import subprocess
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from slipway_host import rights, targets
+from slipway_host import rbac_manifests, rights, targets
 from slipway_host.loader import load_config
 from slipway_lab import credentials, gitserver
 from slipway_lab.kubernetes import apply, kubeconfig_path, kubectl
@@ -192,7 +192,7 @@ class PlannedWorld:
         config = load_config(json.dumps(self.here.config), path="slipway.yaml")
         target = targets.target_of(config, "api", environment="dev", commit=self.here.commit)
         every = rights.rights(target, targets.postgres_settings(config, admin_password=None))
-        documents = rights.manifests(
+        documents = rbac_manifests.manifests(
             rights.for_plan(target, every), account=self.name, namespace=self.name, namespaces=[self.name]
         )
         apply(self.layout, *documents)

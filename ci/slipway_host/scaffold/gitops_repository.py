@@ -5,7 +5,7 @@ from __future__ import annotations
 import posixpath
 from typing import TYPE_CHECKING
 
-from slipway_host import rights, targets
+from slipway_host import rbac_manifests, rights, targets
 from slipway_host.errors import SettingsError
 from slipway_host.scaffold import templates
 from slipway_host.scaffold.outcome import Outcome
@@ -147,11 +147,11 @@ def _account(found: list[Target]) -> str:
 def _rights(config: Config, found: list[Target]) -> str:
     postgres = targets.postgres_settings(config, admin_password=None)
     asked = [right for target in found for right in rights.rights(target, postgres)]
-    account = rights.account_of(found)
-    manifests = rights.manifests(
+    account = rbac_manifests.account_of(found)
+    manifests = rbac_manifests.manifests(
         asked, account=account, namespace=ACCOUNTS, namespaces=[target.namespace for target in found]
     )
-    return templates.render("gitops/rbac-head") + rights.as_yaml(manifests)
+    return templates.render("gitops/rbac-head") + rbac_manifests.as_yaml(manifests)
 
 
 def _steps(outcome: Outcome, found: list[Target], *, branch: str, root: str, tool: str) -> list[Step]:

@@ -10,18 +10,8 @@ import pytest
 from pydantic import SecretStr
 from ruamel.yaml import YAML
 
-from slipway_host.rights import (
-    Right,
-    account_of,
-    as_yaml,
-    denied,
-    for_plan,
-    for_previews,
-    manifests,
-    policy,
-    rights,
-    sync_windows,
-)
+from slipway_host.rbac_manifests import account_of, as_yaml, manifests, policy
+from slipway_host.rights import Right, denied, for_plan, for_previews, rights, sync_windows
 from slipway_host.settings import (
     DatabaseSettings,
     MigrationSettings,

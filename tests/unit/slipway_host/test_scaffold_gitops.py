@@ -9,7 +9,8 @@ from ruamel.yaml import YAML
 from slipway_host.config import Config
 from slipway_host.errors import SettingsError
 from slipway_host.loader import load_config
-from slipway_host.rights import as_yaml, manifests, rights
+from slipway_host.rbac_manifests import as_yaml, manifests
+from slipway_host.rights import rights
 from slipway_host.scaffold import templates
 from slipway_host.scaffold.gitops_repository import scaffold
 from slipway_host.scaffold.outcome import Outcome
