@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from slipway_host import environments, git, targets, values
 from slipway_host.each import Outcome
+from slipway_host.image_change import RUN
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -30,7 +31,7 @@ class Found:
         service: key of the service.
         app: its application.
         tag: what the values file names; empty for nothing.
-        since: when that file was last changed, ISO 8601.
+        since: when Slipway last changed that file, ISO 8601; empty where somebody else has made it.
     """
 
     environment: str
@@ -54,12 +55,11 @@ async def previews(call: Call, *, as_json: bool) -> Outcome:
             for service in services:
                 for path, name in paths(call.config, service, key, listed).items():
                     data = (await copy.read([path]))[path]
-                    (version, *_) = await copy.versions(path)
+                    last = await copy.last_commit(path, trailer=RUN)
+                    since = (await copy.commit_of(last.commit)).when if last else ""
                     app = call.config.application(service, name)
                     tag = values.read_tag(data) or ""
-                    found.append(
-                        Found(environment=name, service=service, app=app, tag=tag, since=version.when)
-                    )
+                    found.append(Found(environment=name, service=service, app=app, tag=tag, since=since))
     found.sort(key=lambda one: (one.since, one.environment, one.service))
     if as_json:
         return Outcome(json.dumps([asdict(one) for one in found], indent=2))

@@ -92,7 +92,7 @@ def test_each_environment_has_its_own_application_file_secret_and_history(
             "GIT_USERNAME": credentials.GIT_WRITER,
             "GH_PAT": credentials.read(layout, "git-writer"),
         }
-        done = here.run(f"--environment={environment}", *words, **accounts)
+        done = here.run(words[0], f"--environment={environment}", *words[1:], **accounts)
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
