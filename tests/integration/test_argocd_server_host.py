@@ -123,7 +123,7 @@ async def test_a_whole_deploy_goes_through_argo_cds_server_alone_and_a_second_on
 
     again = machine.run("deploy").stdout
 
-    assert f"Nothing to do: {machine.service} {machine.here.commit[:8]} runs already" in again
+    assert f"Nothing to do: {machine.app} {machine.here.commit[:8]} runs already" in again
     assert machine.head() == head
     assert operation(layout, target) == synced
     assert f"Argo CD     {target.app} Synced at {head[:8]}" in machine.run("status").stdout

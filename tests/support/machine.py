@@ -43,7 +43,8 @@ class Machine:
     service: str
     app: str
     git: GitSettings
-    given: Mapping[str, str] = field(default_factory=dict)
+    # A test that fails shows this object.
+    given: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     def run(self, *words: str, code: int = 0) -> subprocess.CompletedProcess[str]:
         """Run `slipway-host` with every account, and see how it ends."""
