@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING
 
 from slipway_host import chart, git, gitops, holds, secrets, suspension
-from slipway_host.errors import DeliveryError
+from slipway_host.caller import command
+from slipway_host.errors import DeliveryError, NotFoundError
 from slipway_host.results import StageResult, Status
 from slipway_host.together import Once, together
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Iterator
 
     from slipway_host.application import Application
     from slipway_host.applications import Applications
@@ -87,7 +89,8 @@ class _Look:
         self._git, self._postgres = git_settings, postgres_settings
 
     async def application(self) -> str:
-        app = await self._app()
+        with self._made_by_preview():
+            app = await self._app()
         suspension.refuse(app, service=self._target.service)
         return f"Argo CD has {self._target.app} ({app.summary()})"
 
@@ -100,7 +103,8 @@ class _Look:
     async def repository(self) -> str:
         async with git.clone(self._git) as copy:
             await copy.fetch()
-            await copy.read([self._target.values])
+            with self._made_by_preview():
+                await copy.read([self._target.values])
             found = await holds.read(copy, self._target.values)
             holds.refuse(found, name=self._target.service, tag=self._target.tag)
             app = await self._application_if_any()
@@ -112,6 +116,16 @@ class _Look:
 
     async def secret(self) -> str:
         return await secrets.check_app_secret(self._kube, self._target, self._postgres)
+
+    @contextmanager
+    def _made_by_preview(self) -> Iterator[None]:
+        """Name the command that makes what a preview lacks."""
+        try:
+            yield
+        except NotFoundError as error:
+            if self._target.preview_of:
+                error.next_command = command("preview", f"--service={self._target.service}")
+            raise
 
     async def _application_if_any(self) -> Application | None:
         try:

@@ -255,6 +255,7 @@ class Target:
         image_tag: tag of the image where it is not the commit's own, as after a rollback.
         write_digest: write the image's digest to a values file that has none, too.
         prices: what is paid; None for the examples.
+        preview_of: the environment that this one is a preview of; empty where it is none.
     """
 
     service: str
@@ -280,6 +281,7 @@ class Target:
     write_digest: bool = False
     argocd_server: str = ""
     prices: Prices | None = None
+    preview_of: str = ""
 
     @property
     def tag(self) -> str:

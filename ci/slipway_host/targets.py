@@ -121,6 +121,7 @@ def target_of(
         load=_load(service.load, place.load),
         write_digest=config.gitops.digest,
         prices=config.cost.prices,
+        preview_of=place.preview.from_ if place.preview else "",
     )
 
 

@@ -128,6 +128,9 @@ def test_a_preview_is_made_deployed_and_taken_away(place: Place, layout: Layout)
         "is pr-*. Landed: nothing. Next: slipway-host config\n"
     )
 
+    early = place.run("pr-7", "deploy", code=1)
+    assert f"preflight: Argo CD has no Application {app}" in early
+    assert early.endswith("Next: slipway-host preview --environment=pr-7 --service=api\n")
     assert f"Application {app}, namespace {app}: made" in place.run("pr-7", "preview")
     head = place.git("rev-parse", "main")
     assert place.git("log", "-1", "--format=%s", "main") == f"chore({app}): add preview\n"
