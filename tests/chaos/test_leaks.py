@@ -65,6 +65,25 @@ def test_the_hunt_finds_what_was_hidden(form: str, tmp_path: Path) -> None:
     assert len(forms(JWT)) >= 8
 
 
+CHILD = """
+import subprocess, sys
+secret = sys.stdin.read()
+given = {"arguments": {"args": ["sh", "-c", "sleep 2; :", "sh", secret]},
+         "environment": {"args": ["sleep", "2"], "env": {"GIVEN": secret, "PATH": "/usr/bin:/bin"}}}
+subprocess.run(**given[sys.argv[1]], check=True)
+"""
+
+
+@pytest.mark.parametrize(("where", "program"), [("arguments", "sh"), ("environment", "sleep")])
+def test_the_hunt_finds_what_a_program_is_given_that_the_run_has_started(
+    where: str, program: str, tmp_path: Path
+) -> None:
+    with sampling({"jwt": JWT}, tmp_path, {}) as sampled:
+        words = [sys.executable, "-c", CHILD, where, str(tmp_path)]
+        subprocess.run(words, input=JWT, text=True, check=True)
+    assert sampled.found == {f"{where} of {program}: jwt"}
+
+
 def test_a_host_side_deploy_leaves_no_secret_anywhere(world: World, note: Note, token: str) -> None:
     service = world.services[-2]
     world.add(service, automated=False)
