@@ -146,7 +146,7 @@ async def test_a_pause_waits_for_a_person_who_needs_no_more_than_the_least_right
         async with await KubeClient.connect(SecretStr(kubeconfig)) as weak:
             own = replace(rollouts, kube=weak)
             with pytest.raises(RolloutPausedError, match=r"step 2 of 4 \(pause\).* until it is") as caught:
-                await own.arrive("by-hand", lines, rollout_s=10)
+                await rollouts.pauses("by-hand", lines, kube=weak)
             assert caught.value.next_command == promote
             assert f"1 of 1 new pods, 1 old: {promote}" in "\n".join(lines)
             assert sorted(rollouts.ready("by-hand").values()) == [TAG, NEXT]
@@ -170,7 +170,7 @@ async def test_an_abort_by_hand_leaves_the_stable_version(
 ) -> None:
     target = rollouts.target("given-up")
     with pytest.raises(RolloutPausedError, match="before the new pods get the traffic until it is promoted"):
-        await rollouts.arrive("given-up", [], rollout_s=10)
+        await rollouts.pauses("given-up", [])
 
     abort = partial(promotion.abort, rollouts.kube, target, report=silent, deadline_s=30)
     done = [await abort(), await abort()]

@@ -20,7 +20,8 @@ DIGEST = "sha256:" + "b" * 64
 def workload(state: str) -> Workload:
     """Return a Rollout, its ReplicaSets and pods in one of the states."""
     found = DOCUMENTS[state]
-    sets, pods = tuple(found["replica_sets"]), tuple(found["pods"])
+    pods = tuple({"spec": {"containers": []}, "status": {}, **pod} for pod in found["pods"])
+    sets = tuple(found["replica_sets"])
     return Workload(body=found["rollout"], replica_sets=sets, pods=pods)
 
 

@@ -7,9 +7,12 @@ import json
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+import anyio
+
 from slipway_host import pods
 from slipway_host.applications import KubernetesApplications
 from slipway_host.delivery import Delivery
+from slipway_host.workload import workload_path
 from slipway_lab import gitserver
 from slipway_lab.kubernetes import kubectl
 from slipway_lab.layout import MIRROR
@@ -142,6 +145,17 @@ class Rollouts:
         await delivery.rollout(digest)
         await delivery.health(digest, frozenset())
         return await delivery.proof(settings, commit=commit, digest=digest, manifests=frozenset())
+
+    async def pauses(self, name: str, lines: list[str], *, kube: KubeClient | None = None) -> None:
+        """Deploy until the Rollout pauses, and for two seconds more: the deadline falls into the pause."""
+        own = replace(self, kube=kube or self.kube)
+        await own.delivery(name, lines).sync(self.worlds.case(name, self.kube).git, self.head)
+        target = self.target(name)
+        path = f"{workload_path(target)}/{target.workload_name}"
+        with anyio.fail_after(60):
+            while not (await self.kube.get(path)).get("status", {}).get("pauseConditions"):  # noqa: ASYNC110
+                await anyio.sleep(0.2)
+        await own.arrive(name, lines, rollout_s=2)
 
     @property
     def head(self) -> str:

@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import copy
+import re
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
 from slipway_host import pods, progressive, promotion, rollout, troubles, undo
-from slipway_host.errors import AccessDeniedError, ConflictError, SettingsError, TerminalError
+from slipway_host.errors import (
+    AccessDeniedError,
+    ConflictError,
+    NotFoundError,
+    SettingsError,
+    TerminalError,
+)
+from slipway_host.overview import Overview
 from slipway_host.progress import silent
 from slipway_host.rights import rights
 from slipway_host.sync_preview import _strategy
@@ -191,6 +199,22 @@ def test_durations(duration: str | int, lasts: float) -> None:
     assert progressive.seconds(duration) == lasts
     body = {"spec": {"strategy": {"canary": {"steps": [{"pause": {"duration": duration}}, {"pause": {}}]}}}}
     assert progressive.pauses_s(body) == lasts
+
+
+@pytest.mark.parametrize(
+    ("state", "line"),
+    [
+        ("canary-by-hand", rf"step 2 of 4 \(pause\), paused by its step until it is promoted, .*: {PROMOTE}"),
+        ("analysis-failed", "Rollout/n3 was aborted, and its stable version serves on: .*"),
+        ("canary-promoted", ""),
+    ],
+)
+def test_the_status_has_a_line_of_its_own_on_the_way(state: str, line: str) -> None:
+    nothing = NotFoundError("no Application")
+    found = Overview(target=target(state), app=nothing, workload=workload(state), deployment=None)
+    assert re.fullmatch(line, found.step)
+    assert found.document["rollout"] == (found.step or None)
+    assert found.step in found.text()
 
 
 def test_a_plan_shows_the_steps() -> None:
