@@ -93,7 +93,7 @@ def test_a_first_deploy_is_planned_by_an_account_that_can_change_nothing(world: 
     assert statements[name][0] == "CREATE EXTENSION IF NOT EXISTS pg_trgm SCHEMA public"
     assert f'+  tag: "{world.here.commit[:8]}"  # written by' in found["commits"][0]["files"][0]["diff"]
     assert service["sync"]["image"] == ""
-    assert [gate[:15] for gate in service["gates"]] == ["smoke: `python3", "load: GET / 20 "]
+    assert [gate[:15] for gate in service["gates"]] == ["smoke: `python3", "load: GET /heal"]
     assert found["summary"] == "4 changes: secrets, database, gitops, argocd of api."
 
 

@@ -70,7 +70,7 @@ class PlannedWorld:
             "secrets": {"generate": {"JWT_SECRET": {}}},
             "health": {"port": 4000},
             "smoke": {"command": ["python3", "-c", ASK], "runAsUser": 65534},
-            "load": {"path": "/", "ratePerS": 20, "durationS": 1, "budget": {"p95Ms": 5000}},
+            "load": {"path": "/health", "ratePerS": 20, "durationS": 1, "budget": {"p95Ms": 5000}},
         }
         gitops = {"repository": f"{GIT}/{self.repository}.git"}
         self.here: HostSide = host_side(self.layout, self.folder, self.name, service, gitops=gitops)
