@@ -25,8 +25,8 @@ unit: $(BIN)/.made
 
 # Side by side, since both halves of each pair wait a lot: the lab is built while the units run, and what tests
 # parts waits for clusters while end-to-end tests wait for the engine. The lane that is done with its parts takes
-# end-to-end files from the last one on, until both meet. Of the chaos harness, `make test` takes small sizes and
-# `make chaos` the full ones (some 40 minutes).
+# end-to-end files from the last one on, until both meet; a test that measures time has no other beside it. Of the
+# chaos harness, `make test` takes small sizes and `make chaos` the full ones (some 40 minutes).
 test: $(BIN)/.made
 	$(MAKE) --jobs=2 lab-up checks
 	share=$$(mktemp -d) && trap 'rm -r "$$share"' EXIT && $(MAKE) --jobs=2 SHARE=--share=$$share journeys rest

@@ -1,8 +1,38 @@
 """Two test runs at the same time that share files: each file is run by the one that comes to it first."""
 
+import fcntl
 from pathlib import Path
 
 import pytest
+
+
+class Company:
+    """Lets a test that measures time have the lab to itself, and all others run side by side.
+
+    The kernel frees what a lane holds that has died.
+
+    Args:
+        folder: of the two lanes.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._door, self._room = ((folder / name).open("w") for name in ("door", "room"))
+
+    def enter(self, *, alone: bool) -> None:
+        """Wait for those inside, where the test wants to be alone; else for one that is."""
+        # Whoever waits for an empty room keeps the door: nobody else goes in meanwhile.
+        fcntl.flock(self._door, fcntl.LOCK_EX)
+        fcntl.flock(self._room, fcntl.LOCK_EX if alone else fcntl.LOCK_SH)
+        fcntl.flock(self._door, fcntl.LOCK_UN)
+
+    def leave(self) -> None:
+        """Let others in."""
+        fcntl.flock(self._room, fcntl.LOCK_UN)
+
+    def close(self) -> None:
+        """Close the files."""
+        self._door.close()
+        self._room.close()
 
 
 class Lane:
@@ -19,6 +49,7 @@ class Lane:
     def __init__(self, marks: Path, *, backwards: bool) -> None:
         self.marks, self.backwards = marks, backwards
         self.mine: dict[Path, bool] = {}
+        self.company = Company(marks)
 
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
         """Turn the order of the files, not that of their tests."""
@@ -31,7 +62,18 @@ class Lane:
         """Pass over a test of the other lane's."""
         if item.path not in self.mine:
             self.mine[item.path] = self._take(item)
-        return None if self.mine[item.path] else True
+        if not self.mine[item.path]:
+            return True
+        self.company.enter(alone=item.get_closest_marker("alone") is not None)
+        return None
+
+    def pytest_runtest_logfinish(self) -> None:
+        """Let the other lane's tests go on."""
+        self.company.leave()
+
+    def pytest_unconfigure(self) -> None:
+        """Close what is shared."""
+        self.company.close()
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Name the files that the other lane has run."""

@@ -12,12 +12,17 @@ import pytest
 ROOT = Path(__file__).parents[2]
 FILES = [path.name for path in (ROOT / "tests" / "e2e").glob("test_*.py")]
 STORY = """\
-import os, pathlib, time
+import os, time
+import pytest
+
+def say(name, what):
+    with open({log!r}, "a") as log:
+        log.write(f"{{os.environ['LANE']}} {name} {{name}} {{what}}\\n")
 
 def note(name):
-    with open({log!r}, "a") as log:
-        log.write(f"{{os.environ['LANE']}} {name} {{name}}\\n")
+    say(name, "begin")
     time.sleep(float(os.environ["SECONDS"]))
+    say(name, "end")
 
 def test_one():
     note("one")
@@ -34,7 +39,8 @@ class Lanes:
         self.folder, self.log, self.marks = folder / "e2e", folder / "log", folder / "marks"
         for path in (self.folder, self.marks):
             path.mkdir()
-        (self.folder / "pytest.ini").write_text(f"[pytest]\npythonpath = {ROOT / 'tests'}\n")
+        ini = f"[pytest]\npythonpath = {ROOT / 'tests'}\nmarkers =\n  alone\n"
+        (self.folder / "pytest.ini").write_text(ini)
         hooks = "from support.lanes import pytest_addoption, pytest_configure\n"
         (self.folder / "conftest.py").write_text(hooks)
         for name in FILES:
@@ -61,9 +67,13 @@ class Lanes:
             other = lanes.submit(self.run, "2", share, "--backwards", seconds=second)
             return [one.result(), other.result()]
 
+    def events(self) -> list[list[str]]:
+        """Return lane, file, test and `begin` or `end`, in this order."""
+        return [line.split() for line in self.log.read_text().splitlines()]
+
     def ran(self) -> list[list[str]]:
         """Return lane, file and test of each test that was run, in this order."""
-        return [line.split() for line in self.log.read_text().splitlines()]
+        return [event[:3] for event in self.events() if event[3] == "begin"]
 
 
 @pytest.fixture
@@ -92,6 +102,20 @@ def test_the_second_lane_begins_at_the_end_and_keeps_the_order_of_a_story(lanes:
     assert lanes.ran() == [["2", name, test] for name in files for test in ("one", "two")]
 
 
+def test_a_test_that_measures_time_has_no_company(lanes: Lanes) -> None:
+    measuring = FILES[::3]
+    for path in map(lanes.folder.joinpath, measuring):
+        path.write_text(path.read_text().replace("def test_one", "@pytest.mark.alone\ndef test_one"))
+    lanes.both(first=0.05, second=0.03)
+    inside: set[tuple[str, str]] = set()
+    pairs = 0
+    for _, file, test, what in lanes.events():
+        (inside.add if what == "begin" else inside.remove)((file, test))
+        pairs += len(inside) > 1
+        assert len(inside) < 2 or not [one for one in inside if one[0] in measuring and one[1] == "one"]
+    assert pairs, "never two at once: the test proves nothing"
+
+
 def test_without_a_share_everything_is_run_in_its_order(lanes: Lanes) -> None:
     (lanes.marks / FILES[0]).touch()
     lanes.run("1")
@@ -110,4 +134,5 @@ def test_make_test_runs_the_two_lanes_on_one_folder_of_their_own() -> None:
     assert one == other
     assert "--backwards" not in forwards
     assert "--backwards" in backwards
-    assert planned()[0] != forwards
+    # A folder of an earlier run would have marks in it, which hide tests.
+    assert planned()[0] not in {forwards, backwards}
