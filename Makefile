@@ -4,7 +4,7 @@ BIN := .venv/bin
 LAB := PYTHONPATH=ci $(BIN)/python -m slipway_lab
 TESTS := $(BIN)/python -m pytest --durations=25
 
-.PHONY: chaos checks demo journeys parts test unit lint lock schema screenshots lab-up lab-down lab-reset lab-status clean
+.PHONY: chaos checks demo journeys parts rest test unit lint lock schema screenshots lab-up lab-down lab-reset lab-status clean
 
 $(BIN)/.made: pyproject.toml
 	$(PYTHON) -m venv .venv
@@ -24,17 +24,21 @@ unit: $(BIN)/.made
 	$(BIN)/python -m pytest tests/unit
 
 # Side by side, since both halves of each pair wait a lot: the lab is built while the units run, and what tests
-# parts waits for clusters while end-to-end tests wait for the engine. Of the chaos harness, `make test` takes
-# small sizes and `make chaos` the full ones (some 40 minutes).
+# parts waits for clusters while end-to-end tests wait for the engine. The lane that is done with its parts takes
+# end-to-end files from the last one on, until both meet; a test that measures time has no other beside it. Of the
+# chaos harness, `make test` takes small sizes and `make chaos` the full ones (some 40 minutes).
 test: $(BIN)/.made
 	$(MAKE) --jobs=2 lab-up checks
-	$(MAKE) --jobs=2 journeys parts
+	share=$$(mktemp -d) && trap 'rm -r "$$share"' EXIT && $(MAKE) --jobs=2 SHARE=--share=$$share journeys rest
 
 checks: lint
 	$(MAKE) unit
 
 journeys: $(BIN)/.made
-	$(TESTS) tests/e2e
+	$(TESTS) tests/e2e $(SHARE)
+
+rest: parts
+	$(TESTS) tests/e2e $(SHARE) --backwards
 
 parts: $(BIN)/.made
 	$(TESTS) tests/integration tests/chaos

@@ -14,6 +14,9 @@ from slipway_lab.kubernetes import kubectl
 from slipway_lab.layout import Layout
 from support import administrator, shared_gitops
 from support.app import RECEIPTS, App
+from support.lanes import pytest_addoption, pytest_configure
+
+__all__ = ["pytest_addoption", "pytest_configure"]  # hooks, for pytest to find
 
 
 @pytest.fixture(scope="session")

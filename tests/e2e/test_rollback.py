@@ -38,6 +38,7 @@ def test_history_tells_what_ran(app: App, tags: tuple[str, str]) -> None:
     assert f"✓ {entries[0]['run']}" in app.call("history").out
 
 
+@pytest.mark.alone
 def test_rollback_is_proven_quick_and_without_a_failed_request(app: App, tags: tuple[str, str]) -> None:
     old, bad = tags
     app.call("status")
