@@ -138,7 +138,7 @@ def test_a_deployment_is_as_r23_says(layout: Layout, folder: Path, tmp_path: Pat
     assert (live["initialDelaySeconds"], live["periodSeconds"]) == (30, 10)
     assert (ready["initialDelaySeconds"], ready["periodSeconds"]) == (5, 5)
     assert live["httpGet"] == ready["httpGet"] == {"path": "/health", "port": "http"}
-    assert app["ports"] == [{"name": "http", "containerPort": 4000}]
+    assert app["ports"] == [{"name": "http", "containerPort": 4000, "protocol": "TCP"}]
     assert pod["automountServiceAccountToken"] is False
     assert pod["securityContext"]["runAsNonRoot"] is True
     assert app["securityContext"]["capabilities"] == {"drop": ["ALL"]}

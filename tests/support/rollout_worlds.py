@@ -35,7 +35,9 @@ LABELS = {"app": NAME}
 def rollout(strategy: Json, *, replicas: int = 1, before: str = "") -> Json:
     """Return a Rollout's manifest; `before` is Python that its pods run before they serve."""
     env = [{"name": "VERSION", "value": "{{ .Values.image.tag }}"}]
-    body = deployment(before + SERVER, env=env)
+    # Without the protocol, which the API server fills in, Argo CD finds it OutOfSync under server-side apply.
+    ports = [{"containerPort": PORT, "protocol": "TCP"}]
+    body = deployment(before + SERVER, env=env, ports=ports)
     spec = {**body["spec"], "replicas": replicas, "strategy": strategy}
     return {**body, "apiVersion": "argoproj.io/v1alpha1", "kind": "Rollout", "spec": spec}
 
@@ -101,7 +103,17 @@ def analysis(name: str) -> Json:
 def world(strategy: Json, *more: Json, **options: Any) -> World:
     """Return a world with one Rollout and what belongs to it."""
     objects = (rollout(strategy, **options), service(), *more)
-    return World(link="", says="", fix="", objects=objects, settings=of_rollout)
+    how = _by_client if "blueGreen" in strategy else _by_server
+    return World(link="", says="", fix="", objects=objects, settings=of_rollout, application=how)
+
+
+def _by_server(app: Json) -> None:
+    # As the scaffold's Applications have it.
+    app["spec"]["syncPolicy"]["syncOptions"] = ["ServerSideApply=true"]
+
+
+def _by_client(_: Json) -> None:
+    """A sync by the server would take away what Argo Rollouts adds to the selectors of its Services."""
 
 
 def of_rollout(target: Target) -> Target:
