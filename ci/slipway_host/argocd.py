@@ -8,129 +8,33 @@ with a message; the refresh annotation goes once its comparison is stored.
 from __future__ import annotations
 
 import uuid
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
 import anyio
 
-from slipway_host import comparison, waiting
-from slipway_host.application import FAILED, Application, Holds
+from slipway_host import waiting
+from slipway_host.application import Application, Holds
 from slipway_host.caller import command
 from slipway_host.errors import (
     ConflictError,
     DeadlineError,
-    TerminalError,
     TransientError,
-    quote,
 )
 from slipway_host.progress import within
 from slipway_host.results import StageResult, Status
+from slipway_host.sync_decision import decide, operation
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from slipway_host.applications import Applications
-    from slipway_host.pods import Json
     from slipway_host.progress import Report
     from slipway_host.settings import Target
     from slipway_host.waiting import Changes
 
 SILENT_S = 120.0
 """A controller that has not looked by then is down: a large repository's clone takes less."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Decision:
-    """What to do next: `done`, `wait`, `request` or `terminate`, and the line that says why."""
-
-    action: str
-    line: str
-
-
-def decide(
-    app: Application, *, synced: str, operated: str, request: str, seen: bool, terminate: bool = False
-) -> Decision:
-    """Return what an Application's state asks of us.
-
-    Args:
-        app: its state.
-        synced: the revision with our commit that it was compared with, or nothing.
-        operated: the revision with our commit that the latest operation applied, or nothing.
-        request: the mark of our operation.
-        seen: whether our operation was ever taken up.
-        terminate: end the operation of somebody else.
-
-    Raises:
-        TerminalError: our operation failed, one with our commit keeps failing, or a sync window holds
-            the running one back.
-    """
-    message = quote(str(app.last.get("message", "")), limit=200)
-    if app.operation:
-        foreign = not app.requested(request)
-        # One that is only requested cannot be ended yet: the controller takes it up within seconds.
-        if terminate and foreign and app.phase == "Running":
-            return Decision(action="terminate", line=f"ending the sync of {app.initiator}, as asked")
-        if app.window:
-            raise TerminalError(
-                f"a sync window of the project denies the sync: {app.window}; Argo CD keeps the "
-                "operation and runs it once the window allows",
-                next_command=app.project_command,
-            )
-        if app.failing and operated:
-            raise TerminalError(
-                f"the sync of {app.initiator} fails and is tried again: {app.failing}",
-                next_command=app.command,
-            )
-        if foreign:
-            return Decision(action="wait", line=f"waiting for the sync of {app.initiator}")
-        return Decision(action="wait", line=f"Argo CD syncs: {message or 'not taken up yet'}")
-    if app.taken_up(request) and app.phase in FAILED:
-        raise TerminalError(
-            f"the sync ended as {app.phase}{_judged(app)}: {app.complaints()}", next_command=app.command
-        )
-    failed = bool(operated) and app.phase in FAILED  # a PostSync hook, say: Synced and yet not done
-    if app.sync_status == "Synced" and synced and (seen or not failed):
-        return Decision(action="done", line=app.summary())
-    compared = app.reconciled_at >= str(app.last.get("finishedAt", ""))
-    if seen or (operated and not failed and not compared):
-        return Decision(action="wait", line=f"applied; Argo CD compares again ({app.summary()})")
-    return Decision(action="request", line=f"asking Argo CD to sync ({app.summary()})")
-
-
-def _judged(app: Application) -> str:
-    """Return what a comparison's error is about, behind a comma; empty where there is none (fault 82)."""
-    found = [comparison.judge(message) for kind, message in app.errors() if kind == "ComparisonError"]
-    return f", since Argo CD {found[0].cause}" if found else ""
-
-
-def operation(app: Application, *, revision: str, request: str, run_id: str) -> Json:
-    """Return the sync that is requested.
-
-    Prune and options are those of the Application's own automated sync, so that ours differs from
-    it in nothing but the time. With several sources each keeps its own target: which of them is our
-    repository, only their addresses could tell.
-    """
-    policy = app.body["spec"].get("syncPolicy") or {}
-    sync: Json = {
-        "prune": bool((policy.get("automated") or {}).get("prune", False)),
-        "syncStrategy": {"hook": {}},
-    }
-    if not app.body["spec"].get("sources"):
-        sync["revision"] = revision
-    if policy.get("syncOptions"):
-        sync["syncOptions"] = policy["syncOptions"]
-    wanted: Json = {
-        "initiatedBy": {"username": "slipway"},
-        "info": [
-            {"name": "Reason", "value": f"slipway run {run_id}"},
-            {"name": "Request", "value": request},
-        ],
-        "sync": sync,
-    }
-    if policy.get("retry"):
-        wanted["retry"] = policy["retry"]
-    return wanted
 
 
 class _Sync:
@@ -145,8 +49,9 @@ class _Sync:
         report: Report,
         *,
         terminate: bool,
+        unchanged: bool,
     ) -> None:
-        self.terminate = terminate
+        self.terminate, self.unchanged = terminate, unchanged
         self.applications, self.target, self.holds, self.report = applications, target, holds, report
         self.run_id, self.request = run_id, uuid.uuid4().hex
         self.app: Application | None = None
@@ -155,11 +60,14 @@ class _Sync:
         self.looks = 0
         self.asked: tuple[float, str] | None = None
         self.operations = 0
+        self.last_at = ""
 
     async def step(self, commit: str) -> bool:
         """Look once and do what follows; return whether our commit is applied."""
         app = await waiting.patiently(self._read, self.report)
         self.app, self.looks = app, self.looks + 1
+        if self.looks == 1:
+            self.last_at = str(app.last.get("startedAt", ""))
         self.seen = self.seen or app.taken_up(self.request)
         synced = await self.holds.one_of(app.revisions, self.report)
         operated = await self.holds.one_of(app.operated, self.report)
@@ -170,6 +78,8 @@ class _Sync:
             request=self.request,
             seen=self.seen,
             terminate=self.terminate,
+            # The mark of a refresh goes once its comparison is stored.
+            compare=self.unchanged and (self.asked is None or app.refreshing),
         )
         if decision.line != self.line:
             self.line = decision.line
@@ -186,6 +96,12 @@ class _Sync:
         elif decision.action == "wait" and not self.asked:
             await self._ask(app, self.applications.refresh(app))
         return decision.action == "done"
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing was applied: it was in place at the first look, or at the first comparison."""
+        applied = self.operations or (self.app and str(self.app.last.get("startedAt", "")) != self.last_at)
+        return self.looks == 1 or (self.unchanged and not applied)
 
     async def _read(self) -> Application:
         try:
@@ -248,12 +164,14 @@ async def sync(
     deadline_s: float,
     silent_after_s: float = SILENT_S,
     terminate: bool = False,
+    unchanged: bool = False,
 ) -> StageResult:
     """Return once Argo CD has applied `commit` or a descendant, and compared it as Synced (R12).
 
-    Nothing is patched where that is so already. An operation of somebody else is waited for, never
-    replaced; with `terminate` it is ended (fault 81). A commit that is applied already as part of a
-    later one is not applied again.
+    Nothing is patched where that is so already, and nothing is applied where a run that is `unchanged` (it
+    has committed nothing) finds that others' commits are about something else. An operation of somebody else
+    is waited for, never replaced; with `terminate` it is ended (fault 81). A commit that is applied already
+    as part of a later one is not applied again.
 
     Raises:
         NotFoundError: no Application, or no Argo CD.
@@ -261,7 +179,15 @@ async def sync(
         DeadlineError: the time ran out, or the controller left the request alone for
             `silent_after_s`.
     """
-    wait = _Sync(applications, target, Holds(commit, contains), run_id, report, terminate=terminate)
+    wait = _Sync(
+        applications,
+        target,
+        Holds(commit, contains),
+        run_id,
+        report,
+        terminate=terminate,
+        unchanged=unchanged,
+    )
 
     async def loop(changes: Changes) -> None:
         while not await wait.step(commit):
@@ -276,7 +202,7 @@ async def sync(
         raise wait.too_late(deadline_s)
     return StageResult(
         stage="sync",
-        status=Status.SKIPPED if wait.looks == 1 else Status.SUCCEEDED,
+        status=Status.SKIPPED if wait.idle else Status.SUCCEEDED,
         summary=wait.line,
         outputs={
             "application": target.app,

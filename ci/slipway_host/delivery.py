@@ -212,8 +212,10 @@ class Delivery:
             before=self.allowed.values,
         )
 
-    async def sync(self, settings: GitSettings, commit: str, *, terminate: bool = False) -> StageResult:
-        """Have Argo CD apply the commit, and wait until it has; `terminate` ends what blocks it."""
+    async def sync(
+        self, settings: GitSettings, commit: str, *, terminate: bool = False, unchanged: bool = False
+    ) -> StageResult:
+        """Have Argo CD apply the commit, and wait until it has; as `argocd.sync`."""
         app = await self.applications.read(self.target)
         suspension.refuse(app, service=self.target.service)
         return await argocd.sync(
@@ -225,6 +227,7 @@ class Delivery:
             report=self.report,
             deadline_s=self.deadlines.sync_s,
             terminate=terminate,
+            unchanged=unchanged,
         )
 
     async def rollout(self, digest: str) -> StageResult:

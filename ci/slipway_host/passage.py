@@ -138,7 +138,8 @@ class Passage(Way):
             return
         git, digest, manifests = self.accounts.git, self.digest, self.manifests
         made = str(self.run.results["gitops"].outputs["commit"])
-        await self.run.stage("sync", partial(self.delivery.sync, git, made))
+        unchanged = self.run.results["gitops"].status is Status.SKIPPED
+        await self.run.stage("sync", partial(self.delivery.sync, git, made, unchanged=unchanged))
         await self.run.stage("rollout", partial(self.delivery.rollout, digest))
         await self.run.stage("health", partial(self.delivery.health, digest, manifests))
         if self.delivery.target.smoke:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from slipway_host import argocd, comparison, pods, progressive
+from slipway_host import comparison, pods, progressive, sync_decision
 from slipway_host.application import Holds
 from slipway_host.errors import AccessDeniedError, NotFoundError, quote
 from slipway_host.plan import UNKNOWN, SyncPlan
@@ -55,7 +55,7 @@ async def preview(
     if not commits:
         synced = await holds.one_of(app.revisions, report)
         operated = await holds.one_of(app.operated, report)
-    decision = argocd.decide(app, synced=synced, operated=operated, request="", seen=False)
+    decision = sync_decision.decide(app, synced=synced, operated=operated, request="", seen=False)
     line = decision.line
     if decision.action == "request":
         line = app.summary() if commits else f"{app.summary()}; asked to compare with {head[:8]}"
@@ -97,7 +97,7 @@ def _resources(app: Application) -> list[tuple[str, Json]]:
 
 
 def _prunes(app: Application) -> bool:
-    asked = argocd.operation(app, revision="", request="", run_id="")["sync"]
+    asked = sync_decision.operation(app, revision="", request="", run_id="")["sync"]
     return bool(asked["prune"])
 
 

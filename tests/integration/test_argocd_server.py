@@ -22,6 +22,7 @@ from slipway_host.errors import (
 )
 from slipway_host.progress import silent
 from slipway_host.results import Status
+from slipway_host.sync_decision import operation
 from slipway_lab import argocd_token
 from slipway_lab.layout import GIT, HOST
 from support.argocd_account import account, over_server, printed, spelled
@@ -103,7 +104,7 @@ async def test_a_foreign_sync_is_waited_for_and_ended_only_where_that_is_asked(
     first = world.publish()
     # Whoever has read before cannot know: what came first is a conflict, and read again.
     with pytest.raises(ConflictError, match="another operation is already in progress"):
-        await server.request(before, argocd.operation(before, revision=first, request="r", run_id="run-1"))
+        await server.request(before, operation(before, revision=first, request="r", run_id="run-1"))
     assert (await world.sync(server, "hooked", first)).outputs["revision"] == first
     assert "waiting for the sync of mallory" in world.lines
 

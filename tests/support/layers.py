@@ -181,6 +181,7 @@ LAYERS = {
         "service_report",
         "source_log",
         "suspension",
+        "sync_decision",
         "sync_preview",
         "targets",
         "troubles",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from slipway_host import argocd, waiting
+from slipway_host import sync_decision, waiting
 from slipway_host.application import REFRESH, Application
 from slipway_host.errors import (
     ConflictError,
@@ -56,6 +56,37 @@ async def test_an_old_synced_state_is_not_taken_for_ours() -> None:  # fault 79
     assert len(kube.operations) == 1
 
 
+async def test_a_run_that_committed_nothing_applies_nothing_where_others_commits_are_about_others() -> None:
+    kube = ArgoCD(application(BEFORE), nothing, compares(LATER))
+    lines: list[str] = []
+    result = await run(kube, lines, unchanged=True)
+    assert result.status is Status.SKIPPED
+    assert result.outputs == {"application": "api", "revision": LATER, "requested": False}
+    assert lines[0].startswith("asking Argo CD to compare with the newest commit")
+    assert kube.patches == [{"metadata": {"annotations": {REFRESH: "normal"}}}]
+
+
+async def test_a_run_that_committed_nothing_applies_what_others_have_changed_of_it() -> None:
+    kube = ArgoCD(
+        application(BEFORE), compares(LATER, "OutOfSync"), takes_up, ends(revision=LATER), compares(LATER)
+    )
+    result = await run(kube, unchanged=True)
+    assert result.status is Status.SUCCEEDED
+    assert [operation["sync"]["revision"] for operation in kube.operations] == [LATER]
+
+
+async def test_a_run_that_committed_nothing_says_so_where_argo_cd_has_applied_something_meanwhile() -> None:
+    def automated(body: Json) -> None:
+        body["operation"] = {"initiatedBy": {"automated": True}}
+        takes_up(body)
+        body["status"]["operationState"]["startedAt"] = "2026-01-01T00:00:02Z"
+
+    done = ends(revision=LATER, startedAt="2026-01-01T00:00:02Z")
+    kube = ArgoCD(application(BEFORE), automated, done, compares(LATER))
+    result = await run(kube, unchanged=True)
+    assert (result.status, kube.operations) == (Status.SUCCEEDED, [])
+
+
 async def test_the_operation_respects_the_applications_own_policy() -> None:  # R12
     kube = ArgoCD(application(BEFORE), takes_up, ends(), compares())
     await run(kube)
@@ -76,7 +107,7 @@ async def test_the_operation_respects_the_applications_own_policy() -> None:  # 
 def test_an_application_without_a_policy_is_not_pruned() -> None:
     body = application()
     del body["spec"]["syncPolicy"]
-    wanted = argocd.operation(Application(body), revision=OURS, request="r", run_id=RUN)
+    wanted = sync_decision.operation(Application(body), revision=OURS, request="r", run_id=RUN)
     assert wanted["sync"] == {
         "revision": OURS,
         "prune": False,
@@ -89,7 +120,7 @@ def test_an_application_with_several_sources_keeps_their_targets() -> None:
     body["spec"]["sources"] = [body["spec"].pop("source"), {"repoURL": "https://charts.test"}]
     body["status"]["sync"] = {"status": "Synced", "revisions": [OURS, "1.2.3"]}
     app = Application(body)
-    wanted = argocd.operation(app, revision=OURS, request="r", run_id=RUN)
+    wanted = sync_decision.operation(app, revision=OURS, request="r", run_id=RUN)
     assert app.revisions == (OURS, "1.2.3")
     assert "revision" not in wanted["sync"]
 
