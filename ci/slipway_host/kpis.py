@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import anyio
 
-from slipway_host import git, history, kpi_figures, kpi_prometheus, kpi_text, receipts
+from slipway_host import git, history, kpi_figures, kpi_prometheus, kpi_text, receipts, targets
 from slipway_host.caller import command
 from slipway_host.deployment_event import DEPLOYED, FAILED, RunFacts
 from slipway_host.deployments import Story, story
@@ -253,11 +253,17 @@ class _Notes:
     def environments(self, config: Config, name: str) -> None:
         """Say which environments cannot be told from this one."""
         branch = config.environment(name).branch or config.gitops.branch
-        others = [
-            other
-            for other in config.environments
-            if other != name and (config.environment(other).branch or config.gitops.branch) == branch
-        ]
+
+        def shares(other: str) -> bool:
+            if other == name or other.endswith("*"):  # previews have files of their own
+                return False
+            there = config.environment(other).branch or config.gitops.branch
+            return there == branch and any(
+                targets.values_path(config, service, other) == targets.values_path(config, service, name)
+                for service in config.services
+            )
+
+        others = [other for other in config.environments if shares(other)]
         if others:
             self.found.append(
                 f"{', '.join(others)} and {name} share branch {branch}: its history does not tell them apart"

@@ -136,9 +136,14 @@ class _Rollout:
         return seen, workload
 
     async def _excuse(self) -> None:
-        """Leave its grace to a refused pull only where the kubelet pulled without the pull secret."""
+        """Leave its grace to a refused pull only where the kubelet pulled without the pull secret.
+
+        A key that was missing, and is there by now, has one as well.
+        """
         for key, trouble in list(self.troubles.items()):
-            if trouble.grace_s and not await troubles.without_pull_secret(self.kube, self.target, key[0]):
+            if await troubles.made_since(self.kube, self.target, trouble):
+                self.troubles[key] = replace(trouble, grace_s=troubles.KUBELET_S)
+            elif trouble.grace_s and not await troubles.without_pull_secret(self.kube, self.target, key[0]):
                 self.troubles[key] = replace(trouble, grace_s=0)
 
     def _note(self, workload: Workload | None) -> None:

@@ -6,6 +6,7 @@ A pod's own status says most of it; probes and volumes fail in events alone.
 from __future__ import annotations
 
 import contextlib
+import re
 from typing import TYPE_CHECKING
 
 import anyio
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
     from slipway_host.settings import Target
     from slipway_host.workload import Workload
 
+KUBELET_S = 20.0
+"""Within so many seconds, the kubelet looks again at a pod whose configuration was not there: after 10 to 15,
+and a few more where it is busy."""
 LAST_WORDS = 500
 """Characters of a crashed container's log in an error: the end of it, where the reason is."""
 SOME = 5
@@ -32,6 +36,12 @@ _EVENTS = {
     "FailedCreatePodSandBox": "gets no sandbox from its node",
 }
 """Reasons of events that keep a pod from becoming ready and stand in no status, and what they mean."""
+
+# The kubelet's words; an error's text quotes them in full.
+_LACKING = re.compile(
+    r'secret "(?P<name>[^"]+)" not found'
+    r"|couldn't find key (?P<key>\S+) in Secret [^/\s]+/(?P<of>[a-z0-9.-]+)"
+)
 
 
 def new_replica_set(workload: Workload, target: Target, digest: str) -> Json | None:
@@ -154,6 +164,21 @@ async def without_pull_secret(kube: KubeClient, target: Target, pod: str) -> boo
         return await kube.find(path) is not None
     except (AccessDeniedError, TransientError):
         return True  # some seconds more do less harm than a failed deploy
+
+
+async def made_since(kube: KubeClient, target: Target, trouble: Trouble) -> bool:
+    """Say whether a container lacked a key of the service's Secret that is there by now, or nobody knows.
+
+    As in a preview's first deploy, whose pods are older than its Secret. The kubelet looks again by itself.
+    """
+    found = _LACKING.search(trouble.cause) if trouble.reason == "CreateContainerConfigError" else None
+    if found is None or (found["name"] or found["of"]) != target.secrets.name:
+        return False
+    try:
+        secret = await kube.find(f"/api/v1/namespaces/{target.namespace}/secrets/{target.secrets.name}")
+    except (AccessDeniedError, TransientError):
+        return True
+    return secret is not None and (not found["key"] or found["key"] in (secret.get("data") or {}))
 
 
 async def of_events(kube: KubeClient, target: Target, pod: Json) -> Trouble | None:

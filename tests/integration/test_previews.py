@@ -83,9 +83,12 @@ def place(layout: Layout, run_id: str, tmp_path: Path) -> Iterator[Place]:
         },
     )
     images.push(here.commit[:8], labels=here.labels)
-    image = json.dumps({"repository": f"{REGISTRY}/{images.repository}", "tag": "none"}, indent=2)
+    image = json.dumps({"repository": f"{REGISTRY}/{images.repository}", "tag": here.commit[:8]}, indent=2)
     greeting = [{"name": "GREETING", "value": "{{ .Values.greeting }}"}]
-    values = f"image: {image}\ngreeting: of dev\nobjects: {json.dumps([deployment(env=greeting)])}\n"
+    # As pods have it: until a deploy has made the Secret, they do not start.
+    needs = [{"secretRef": {"name": f"{run_id}-secrets"}}]
+    objects = json.dumps([deployment(env=greeting, envFrom=needs)])
+    values = f"image: {image}\ngreeting: of dev\nobjects: {objects}\n"
     app = argocd_objects.application(
         run_id,
         repository,

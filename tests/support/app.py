@@ -140,6 +140,12 @@ class App:
         """Return the newest commit of the GitOps repository that touched an application, this one first."""
         return self._gitops("log", "-1", "--format=%H", "main", "--", f"apps/{name or self.name}").strip()
 
+    def gitops_contains(self, commit: str, other: str) -> bool:
+        """Return whether a commit of the GitOps repository is another one or came after it."""
+        bare = gitserver.repository(self.layout, argocd.GITOPS)
+        words = ["git", "-C", str(bare), "merge-base", "--is-ancestor", other, commit]
+        return subprocess.run(words, check=False, capture_output=True).returncode == 0
+
     def gitops_message(self) -> str:
         """Return the message of that commit."""
         return self._gitops("log", "-1", "--format=%B", self.gitops_head())

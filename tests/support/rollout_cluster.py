@@ -111,10 +111,13 @@ class Cluster:
         self.logs: list[tuple[str, str, bool]] = []
         self.events: list[Json] = []
         self.pull_secret: Json | None = {"metadata": {}}
+        self.secret: Json | None = None
 
     async def find(self, path: str) -> Json | None:
         if path.endswith("/secrets/registry-credentials"):
             return self.pull_secret
+        if path.endswith("/secrets/api-secrets"):
+            return self.secret
         assert path.endswith("s/api")
         found = self.worlds.pop(0) if len(self.worlds) > 1 else self.worlds[0]
         if isinstance(found, Exception):

@@ -219,10 +219,17 @@ async def test_a_receipt_that_the_branch_does_not_confirm_does_not_count(remote:
     assert any("1 of 1 receipts do not count" in note for note in report.notes)
 
 
+ENVIRONMENTS: dict[str, Any] = {
+    "canary": {},
+    "old": {"branch": "o"},
+    # These have files of their own.
+    "eu": {"app": "{app}-{environment}"},
+    "pr-*": {"app": "{app}-{environment}", "preview": {"from": "canary"}},
+}
+
+
 async def test_environments_on_one_branch_are_not_told_apart_and_that_is_said(tmp_path: Path) -> None:
-    report = await measure(
-        question(at(foreign(tmp_path)), environments={"canary": {}, "old": {"branch": "o"}})
-    )
+    report = await measure(question(at(foreign(tmp_path)), environments=ENVIRONMENTS))
     assert any(note.startswith("canary and prod share branch main") for note in report.notes)
 
 

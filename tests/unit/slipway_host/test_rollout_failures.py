@@ -91,6 +91,31 @@ async def test_a_refused_pull_without_its_secret_gets_until_the_kubelet_tries_ag
         await run(without, fatal_after_s=0)
 
 
+@pytest.mark.parametrize(
+    ("message", "secret", "passes"),
+    [
+        ('secret "api-secrets" not found', {"data": {}}, True),
+        ("couldn't find key JWT_SECRET in Secret mosuon/api-secrets", {"data": {"JWT_SECRET": "eA=="}}, True),
+        ("couldn't find key JWT_SECRET in Secret mosuon/api-secrets", {"data": {}}, False),
+        ('secret "api-secrets" not found', None, False),
+        ('secret "another" not found', {"data": {}}, False),
+        ('configmap "api-secrets" not found', {"data": {}}, False),
+    ],
+)
+async def test_pods_older_than_their_secret_get_until_the_kubelet_looks_again(
+    message: str, secret: Json | None, *, passes: bool
+) -> None:
+    lacking: Json = {"waiting": {"reason": "CreateContainerConfigError", "message": message}}
+    failing = stage(pod("n1", "new", NEW, lacking))
+    cluster = Cluster(failing, failing, DONE)
+    cluster.secret = secret
+    if passes:
+        assert (await run(cluster, fatal_after_s=0)).status is Status.SUCCEEDED
+    else:
+        with pytest.raises(RolloutFailedError, match="asks for configuration that is not there"):
+            await run(cluster, fatal_after_s=0)
+
+
 async def test_a_pull_that_keeps_failing_ends_the_wait_with_its_first_cause() -> None:
     cluster = Cluster(
         stage(pod("n1", "new", NEW, PULL)),
