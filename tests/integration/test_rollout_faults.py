@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 from anyio import to_thread
 
+from slipway_host import pods
 from slipway_host.errors import RolloutFailedError
 from slipway_host.rollout import wait_rollout
 from slipway_host.together import together
@@ -75,10 +76,21 @@ def failed_at(layout: Layout, namespace: str, reason: str) -> dt.datetime:
     return min(dt.datetime.fromisoformat(event["firstTimestamp"]) for event in found)
 
 
+def limit(layout: Layout, namespace: str) -> float:
+    """Return the seconds that a report may take, one of them for the rounding of events' times.
+
+    A busy node may pull before it has the pull secret, and says so: that is given time to pass.
+    """
+    fields = f"--field-selector=reason={pods.NO_PULL_SECRET},involvedObject.kind=Pod"
+    found = json.loads(kubectl(layout, "-n", namespace, "get", "events", fields, "-o", "json"))["items"]
+    return LIMIT_S + 1 + (pods.DENIED_GRACE_S if found else 0)
+
+
 async def test_what_cannot_come_up_is_reported_within_15_seconds_of_its_failure(
     worlds: Worlds, kube: KubeClient, layout: Layout
 ) -> None:
     seconds: dict[str, float] = {}
+    limits: dict[str, float] = {}
 
     async def one(name: str) -> None:
         world, lines = WORLDS[name], list[str]()
@@ -87,6 +99,7 @@ async def test_what_cannot_come_up_is_reported_within_15_seconds_of_its_failure(
             await wait_rollout(kube, target, digest="sha256:none", report=lines.append, deadline_s=120)
         told = dt.datetime.now(dt.UTC)
         seconds[name] = (told - failed_at(layout, target.namespace, world.link)).total_seconds()
+        limits[name] = limit(layout, target.namespace)
         assert re.search(world.says, caught.value.cause), caught.value.cause
         assert caught.value.next_command.startswith(world.fix.format(app=target.namespace))
         assert any(re.fullmatch(r"pod \S+: (Pending|Running)( \(\w+\))?", line) for line in lines), lines
@@ -94,6 +107,6 @@ async def test_what_cannot_come_up_is_reported_within_15_seconds_of_its_failure(
 
     await to_thread.run_sync(worlds.up)
     await together(*(partial(one, name) for name in WORLDS))
-    print(seconds)
-    # One second is what events' times are rounded by.
-    assert max(seconds.values()) <= LIMIT_S + 1, seconds
+    print(seconds, limits)
+    late = {name: took for name, took in seconds.items() if took > limits[name]}
+    assert late == {}, limits
