@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from slipway_host import load_figures, pods, revision_job
+from slipway_host import load_figures, revision_job
 from slipway_host.errors import DeadlineError, LoadCheckError, OverBudgetError
-from slipway_host.job_manifest import DONE, Task, collection, job_name, state, termination_message
+from slipway_host.job_manifest import DONE, Task, job_name, state, termination_message
 from slipway_host.load_config import ANSWER_S
 from slipway_host.results import StageResult, Status
 from slipway_host.revision_job import RevisionJob
-from slipway_host.workload import owned, read_workload
+from slipway_host.workload import owned
 
 if TYPE_CHECKING:
     from slipway_host.kube import KubeClient
@@ -76,10 +76,9 @@ async def measured(kube: KubeClient, target: Target, settings: LoadSettings, *, 
         settings: its load check.
         digest: of the image; empty where that is yet to be built.
     """
-    workload = await read_workload(kube, target)
-    if workload is None or not pods.carries(workload.body["spec"]["template"], target, digest):
-        return False
-    found = await kube.find(f"{collection(target)}/{name_of(target, settings, digest, workload)}")
+    found = await revision_job.made_for(
+        kube, target, digest, lambda now: name_of(target, settings, digest, now)
+    )
     return found is not None and stands(settings, await figures_of(kube, target, settings, found))
 
 

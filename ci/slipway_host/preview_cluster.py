@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import posixpath
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -45,6 +46,35 @@ async def _ask(applications: Applications, namespace: str, parent: str, report: 
         report(f"{parent} is not asked to look at once: {error.cause}")
 
 
+@dataclass(frozen=True)
+class _Seen:
+    """An Application, None where it is gone, and whether that had to be waited for."""
+
+    app: Application | None
+    waited: bool
+
+
+async def _until(
+    applications: Applications, target: Target, parent: str, *, there: bool, report: Report
+) -> _Seen | None:
+    """Look until an Application is there, or is gone; return None where that takes too long."""
+    find = partial(applications.find, target.argocd_namespace, target.app)
+    waited = False
+    within(ARGOCD_S)
+    with anyio.move_on_after(ARGOCD_S):
+        while True:
+            app = await waiting.patiently(find, report)
+            if (app is not None) is there:
+                return _Seen(app, waited)
+            if not waited:
+                await _ask(applications, target.argocd_namespace, parent, report)
+                verb = "make" if there else "remove"
+                report(f"waiting for {parent or 'Argo CD'} to {verb} Application {target.app}")
+                waited = True
+            await anyio.sleep(POLL_S)
+    return None
+
+
 async def until_there(
     applications: Applications, base: Target, target: Target, report: Report
 ) -> Application:
@@ -53,18 +83,10 @@ async def until_there(
     Raises:
         DeadlineError: nothing makes it.
     """
-    parent, asked = await manager(applications, base), False
-    within(ARGOCD_S)
-    with anyio.move_on_after(ARGOCD_S):
-        while True:
-            find = partial(applications.find, target.argocd_namespace, target.app)
-            if app := await waiting.patiently(find, report):
-                return app
-            if not asked:
-                await _ask(applications, target.argocd_namespace, parent, report)
-                report(f"waiting for {parent or 'Argo CD'} to make Application {target.app}")
-                asked = True
-            await anyio.sleep(POLL_S)
+    parent = await manager(applications, base)
+    seen = await _until(applications, target, parent, there=True, report=report)
+    if seen and seen.app:
+        return seen.app
     raise DeadlineError(
         f"Argo CD has made no Application {target.app} in {ARGOCD_S:g} s: a root Application or an "
         f"ApplicationSet has to, of {posixpath.dirname(target.values)}",
@@ -78,18 +100,9 @@ async def until_gone(applications: Applications, target: Target, parent: str, re
     Raises:
         DeadlineError: nothing removes it.
     """
-    there = False
-    within(ARGOCD_S)
-    with anyio.move_on_after(ARGOCD_S):
-        while True:
-            find = partial(applications.find, target.argocd_namespace, target.app)
-            if await waiting.patiently(find, report) is None:
-                return there
-            if not there:
-                await _ask(applications, target.argocd_namespace, parent, report)
-                report(f"waiting for {parent or 'Argo CD'} to remove Application {target.app}")
-                there = True
-            await anyio.sleep(POLL_S)
+    seen = await _until(applications, target, parent, there=False, report=report)
+    if seen:
+        return seen.waited
     raise DeadlineError(
         f"Application {target.app} is still there {ARGOCD_S:g} s after its folder went: its root Application "
         "has to prune",

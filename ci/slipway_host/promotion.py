@@ -9,9 +9,9 @@ import anyio
 
 from slipway_host import pods, progressive, waiting
 from slipway_host.caller import command
-from slipway_host.errors import ConflictError, DeadlineError, NotFoundError, SettingsError
+from slipway_host.errors import ConflictError, DeadlineError, SettingsError
 from slipway_host.results import StageResult, Status
-from slipway_host.workload import HASH, ROLLOUT, read_workload, watched_workload, workload_path
+from slipway_host.workload import HASH, ROLLOUT, existing_workload, watched_workload, workload_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -47,7 +47,7 @@ async def promote(
         DeadlineError: the controller did not act in time.
     """
     what = _what(target, "promote")
-    found = await _workload(kube, target, report)
+    found = await existing_workload(kube, target, report)
     step = progressive.step(found)
     if progressive.gave_up(found, target):
         raise ConflictError(
@@ -81,7 +81,7 @@ async def abort(kube: KubeClient, target: Target, *, report: Report, deadline_s:
         DeadlineError: the stable version was not complete in time.
     """
     what = _what(target, "abort")
-    found = await _workload(kube, target, report)
+    found = await existing_workload(kube, target, report)
     rollback = command("rollback", f"--service={target.service}")
     if not progressive.step(found).line:
         return StageResult(
@@ -112,16 +112,6 @@ def _what(target: Target, function: str) -> str:
             next_command=command("status", f"--service={target.service}"),
         )
     return what
-
-
-async def _workload(kube: KubeClient, target: Target, report: Report) -> Workload:
-    found = await waiting.patiently(lambda: read_workload(kube, target), report)
-    if found is None:
-        raise NotFoundError(
-            f"{target.workload_kind}/{target.workload_name} does not exist in namespace {target.namespace}",
-            next_command=command("status", f"--service={target.service}"),
-        )
-    return found
 
 
 def _place(body: Json) -> tuple[object, ...]:
@@ -186,7 +176,7 @@ async def _until(
     report: Report,
     deadline_s: float,
 ) -> Workload:
-    found = await _workload(kube, target, report)
+    found = await existing_workload(kube, target, report)
     line = ""
 
     async def loop(changes: Changes) -> None:
@@ -197,7 +187,7 @@ async def _until(
                 line = said
                 report(f"{what}: {said}")
             await changes.wait(1)
-            found = await _workload(kube, target, report)
+            found = await existing_workload(kube, target, report)
 
     with anyio.move_on_after(deadline_s) as scope:
         await waiting.watching(waiting.in_cluster(kube, watched_workload(target, found)), loop, report)

@@ -11,12 +11,14 @@ import anyio
 from slipway_host import pods, waiting
 from slipway_host.errors import DeadlineError, DeliveryError, HealthDegradedError, SupersededError
 from slipway_host.health import candidates
-from slipway_host.job_manifest import DONE, manifest, state
+from slipway_host.job_manifest import DONE, collection, manifest, state
 from slipway_host.job_run import JobRun
 from slipway_host.troubles import new_pods
 from slipway_host.workload import read_workload, revision_number
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from slipway_host.job_manifest import Task
     from slipway_host.kube import KubeClient
     from slipway_host.kube_http import Json
@@ -124,6 +126,23 @@ def mark(workload: Workload, digest: str) -> list[str]:
     meta = workload.body["metadata"]
     number = revision_number(workload.body) or meta["generation"]
     return [digest, str(meta["uid"]), str(number)]
+
+
+async def made_for(
+    kube: KubeClient, target: Target, digest: str, name_of: Callable[[Workload], str]
+) -> Json | None:
+    """Return the Job of the revision that runs now; None where that has another image, or no Job.
+
+    Args:
+        kube: the cluster.
+        target: the service.
+        digest: of the image; empty where that is yet to be built.
+        name_of: returns the Job's name for a workload.
+    """
+    workload = await read_workload(kube, target)
+    if workload is None or not pods.carries(workload.body["spec"]["template"], target, digest):
+        return None
+    return await kube.find(f"{collection(target)}/{name_of(workload)}")
 
 
 def body(target: Target, name: str, task: Task, *, run_id: str) -> Json:

@@ -5,12 +5,11 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from slipway_host import pods, revision_job
+from slipway_host import revision_job
 from slipway_host.errors import HealthDegradedError, SmokeTestError
-from slipway_host.job_manifest import DONE, Task, collection, job_name, state
+from slipway_host.job_manifest import DONE, Task, job_name, state
 from slipway_host.results import StageResult, Status
 from slipway_host.revision_job import RevisionJob
-from slipway_host.workload import read_workload
 
 if TYPE_CHECKING:
     from slipway_host.kube import KubeClient
@@ -56,10 +55,9 @@ async def passed(kube: KubeClient, target: Target, settings: SmokeSettings, *, d
         settings: its smoke test.
         digest: of the image; empty where that is yet to be built.
     """
-    workload = await read_workload(kube, target)
-    if workload is None or not pods.carries(workload.body["spec"]["template"], target, digest):
-        return False
-    found = await kube.find(f"{collection(target)}/{name_of(target, settings, digest, workload)}")
+    found = await revision_job.made_for(
+        kube, target, digest, lambda now: name_of(target, settings, digest, now)
+    )
     return found is not None and state(found) == DONE
 
 

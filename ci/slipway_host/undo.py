@@ -8,11 +8,11 @@ import anyio
 
 from slipway_host import pods, revisions, suspension, waiting
 from slipway_host.caller import command
-from slipway_host.errors import ConflictError, DeadlineError, NotFoundError, RolloutFailedError, quote
+from slipway_host.errors import ConflictError, DeadlineError, RolloutFailedError, quote
 from slipway_host.restart import FATAL_AFTER_S, progress
 from slipway_host.results import StageResult, Status
 from slipway_host.suspension import Suspension
-from slipway_host.workload import ROLLOUT, read_workload, watched_workload, workload_path
+from slipway_host.workload import ROLLOUT, existing_workload, watched_workload, workload_path
 
 if TYPE_CHECKING:
     from slipway_host.applications import Applications
@@ -72,7 +72,7 @@ async def undo(
     app = await waiting.patiently(lambda: applications.read(target), report)
     before = suspension.read(app)
     await suspension.manager(applications, app)
-    workload = await _workload(kube, target, report)
+    workload = await existing_workload(kube, target, report)
     found = await revisions.read(kube, target, workload)
     name = before.goal if before else ""
     goal = revisions.pick(found, number=number, name=name, what=what)
@@ -113,28 +113,18 @@ async def resume(
     )
 
 
-async def _workload(kube: KubeClient, target: Target, report: Report) -> Workload:
-    found = await waiting.patiently(lambda: read_workload(kube, target), report)
-    if found is None:
-        raise NotFoundError(
-            f"{target.workload_kind}/{target.workload_name} does not exist in namespace {target.namespace}",
-            next_command=command("status", f"--service={target.service}"),
-        )
-    return found
-
-
 async def _return(
     kube: KubeClient, target: Target, goal: Revision, *, what: str, report: Report, deadline_s: float
 ) -> None:
     path = f"{workload_path(target)}/{target.workload_name}"
-    first = await _workload(kube, target, report)
+    first = await existing_workload(kube, target, report)
     line, patched = "", 0
     troubled: dict[tuple[str, str], float] = {}
 
     async def loop(changes: Changes) -> None:
         nonlocal line, patched
         while True:
-            workload = await _workload(kube, target, report)
+            workload = await existing_workload(kube, target, report)
             if not revisions.asked_for(workload, goal):
                 if patched == TRIES:
                     raise ConflictError(

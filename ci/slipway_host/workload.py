@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 
 from slipway_host import waiting
 from slipway_host.caller import command
-from slipway_host.errors import TerminalError
+from slipway_host.errors import NotFoundError, TerminalError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from slipway_host.kube import KubeClient
     from slipway_host.pods import Json
+    from slipway_host.progress import Report
     from slipway_host.settings import Target
 
 ROLLOUT = "Rollout"
@@ -165,6 +166,21 @@ async def read_workload(kube: KubeClient, target: Target) -> Workload | None:
         owners = {item["metadata"]["uid"] for item in replica_sets}
     found = await kube.list(_pods(target), selector=selector)
     return Workload(body=body, replica_sets=replica_sets, pods=owned(found, owners))
+
+
+async def existing_workload(kube: KubeClient, target: Target, report: Report) -> Workload:
+    """Return the workload as it is now, for what makes no sense without one; waits out a server that is away.
+
+    Raises:
+        NotFoundError: it does not exist.
+    """
+    found = await waiting.patiently(lambda: read_workload(kube, target), report)
+    if found is None:
+        raise NotFoundError(
+            f"{target.workload_kind}/{target.workload_name} does not exist in namespace {target.namespace}",
+            next_command=command("status", f"--service={target.service}"),
+        )
+    return found
 
 
 def watched_workload(target: Target, workload: Workload | None) -> list[waiting.Watched]:

@@ -17,7 +17,7 @@ from support import argocd_objects
 from support.administrator import administer, drop
 from support.host_side import HostSide, host_side
 from support.world_images import Images
-from support.worlds import deployment
+from support.worlds import TEMPLATE, deployment
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
     from slipway_lab.layout import Layout
 
-TEMPLATE = "{{- range .Values.objects }}\n---\n{{ tpl (toJson .) $ }}\n{{- end }}\n"
 PRESENT = ("-n", "argocd", "get", "applications", "-o", "jsonpath={.items[*].metadata.name}")
 
 
